@@ -1,0 +1,64 @@
+# How every library and test of the project is declared. Dependencies are CMake targets; include paths start at the repository root.
+#
+#   perdure_library(server_core SOURCES a.cc b.cc DEPS base proto [PROTO])
+#   perdure_test(server_core_test SOURCES a_test.cc DEPS server_core [PROTO] [LABELS slow])
+#
+# PROTO: the files include Temporal's generated headers, which are precompiled once per build tree (1.4 s instead of 10 s a file).
+
+set(PERDURE_PROTO "" CACHE PATH "Installed proto library (made by ./dev from proto/)")
+if(NOT EXISTS ${PERDURE_PROTO}/lib/libtemporal_api.a)
+  message(FATAL_ERROR "PERDURE_PROTO does not name an installed proto library; build with ./dev build")
+endif()
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(GTest REQUIRED)
+pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)
+
+add_library(temporal_api STATIC IMPORTED GLOBAL)
+set_target_properties(temporal_api PROPERTIES IMPORTED_LOCATION ${PERDURE_PROTO}/lib/libtemporal_api.a)
+target_include_directories(temporal_api SYSTEM INTERFACE ${PERDURE_PROTO}/include)
+target_link_libraries(temporal_api INTERFACE protobuf::libprotobuf Threads::Threads)
+
+add_library(perdure_flags INTERFACE)
+target_compile_options(perdure_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers -fno-omit-frame-pointer)
+target_include_directories(perdure_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_link_libraries(perdure_flags INTERFACE Threads::Threads)
+
+# The one translation unit that pays for the proto headers.
+file(WRITE ${CMAKE_BINARY_DIR}/proto_pch.cc "// Holds the precompiled header of the proto users.\n")
+add_library(proto_pch OBJECT ${CMAKE_BINARY_DIR}/proto_pch.cc)
+target_link_libraries(proto_pch PRIVATE perdure_flags temporal_api)
+target_precompile_headers(proto_pch PRIVATE
+  <algorithm> <chrono> <cstdint> <deque> <expected> <functional> <map> <memory> <optional> <string> <string_view> <unordered_map>
+  <variant> <vector>
+  <google/protobuf/timestamp.pb.h> <google/protobuf/duration.pb.h>
+  <temporal/api/errordetails/v1/message.pb.h>
+  <temporal/api/history/v1/message.pb.h>
+  <temporal/api/operatorservice/v1/request_response.pb.h>
+  <temporal/api/workflowservice/v1/request_response.pb.h>)
+
+function(perdure_target_ target)
+  cmake_parse_arguments(ARG "PROTO" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  target_link_libraries(${target} PUBLIC perdure_flags ${ARG_DEPS})
+  if(ARG_PROTO)
+    target_link_libraries(${target} PUBLIC temporal_api)
+    target_precompile_headers(${target} REUSE_FROM proto_pch)
+  endif()
+endfunction()
+
+function(perdure_library target)
+  cmake_parse_arguments(ARG "PROTO" "" "SOURCES;DEPS" ${ARGN})
+  add_library(${target} STATIC ${ARG_SOURCES})
+  perdure_target_(${target} ${ARGN})
+endfunction()
+
+function(perdure_test target)
+  cmake_parse_arguments(ARG "PROTO" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  add_executable(${target} ${ARG_SOURCES})
+  perdure_target_(${target} ${ARGN})
+  target_link_libraries(${target} PRIVATE GTest::gtest GTest::gtest_main)
+  add_test(NAME ${target} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${target} PROPERTIES TIMEOUT 300 LABELS "${ARG_LABELS}")
+endfunction()
