@@ -1,0 +1,114 @@
+#include "base/sim_scheduler.h"
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <map>
+#include <unordered_map>
+
+namespace perdure::base {
+
+class SimExecutor : public Executor {
+ public:
+  SimExecutor(SimScheduler& scheduler, ExecutorLimits limits) : scheduler_(scheduler), limits_(limits) {
+    scheduler_.executors_.push_back(this);
+  }
+  ~SimExecutor() override { std::erase(scheduler_.executors_, this); }
+
+  bool post(Lane lane, std::size_t bytes, Task task) override {
+    const int index = static_cast<int>(lane);
+    const std::size_t limit = lane == Lane::kInternal ? limits_.internal_bytes : limits_.new_work_bytes;
+    if (lane != Lane::kCompletion && held_bytes_[index] > 0 && held_bytes_[index] + bytes > limit) return false;
+    held_bytes_[index] += bytes;
+    lanes_[index].emplace_back(std::move(task), bytes);
+    return true;
+  }
+
+  TimerId call_at(Time when, Task task) override {
+    const TimerId id = ++last_timer_;
+    timers_.emplace(std::pair(when, id), std::move(task));
+    times_.emplace(id, when);
+    return id;
+  }
+
+  void cancel(TimerId timer) override {
+    auto found = times_.find(timer);
+    if (found == times_.end()) return;
+    timers_.erase({found->second, timer});
+    times_.erase(found);
+  }
+
+  void set_end_of_turn(std::function<void()> hook) override { end_of_turn_ = std::move(hook); }
+  const Clock& clock() const override { return scheduler_.clock_; }
+
+  // Runs one turn; false when there was nothing to run.
+  bool turn() {
+    bool worked = false;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      for (std::size_t n = lanes_[lane].size(); n > 0; --n) {
+        auto [task, bytes] = std::move(lanes_[lane].front());
+        lanes_[lane].pop_front();
+        held_bytes_[lane] -= bytes;
+        task();
+        worked = true;
+      }
+    }
+    while (!timers_.empty() && timers_.begin()->first.first <= scheduler_.clock_.now()) {
+      auto node = timers_.extract(timers_.begin());
+      times_.erase(node.key().second);
+      node.mapped()();
+      worked = true;
+    }
+    if (worked && end_of_turn_) end_of_turn_();
+    return worked;
+  }
+
+  Time next_timer() const { return timers_.empty() ? kNever : timers_.begin()->first.first; }
+
+ private:
+  SimScheduler& scheduler_;
+  const ExecutorLimits limits_;
+  std::function<void()> end_of_turn_;
+  std::array<std::deque<std::pair<Task, std::size_t>>, kLanes> lanes_;
+  std::array<std::size_t, kLanes> held_bytes_{};
+  std::map<std::pair<Time, TimerId>, Task> timers_;
+  std::unordered_map<TimerId, Time> times_;
+  TimerId last_timer_ = 0;
+};
+
+SimScheduler::SimScheduler(ManualClock& clock) : clock_(clock) {}
+SimScheduler::~SimScheduler() = default;
+
+std::unique_ptr<Executor> SimScheduler::make_executor(std::string, ExecutorLimits limits) {
+  return std::make_unique<SimExecutor>(*this, limits);
+}
+
+bool SimScheduler::run_until_idle(std::size_t max_turns) {
+  for (std::size_t turns = 0; turns < max_turns;) {
+    bool worked = false;
+    for (std::size_t i = 0; i < executors_.size(); ++i) {
+      worked |= executors_[i]->turn();
+      ++turns;
+    }
+    if (!worked) return true;
+  }
+  return false;
+}
+
+Time SimScheduler::next_timer() const {
+  Time next = kNever;
+  for (const SimExecutor* executor : executors_) next = std::min(next, executor->next_timer());
+  return next;
+}
+
+void SimScheduler::advance_to(Time when) {
+  run_until_idle();
+  for (Time next = next_timer(); next <= when && next != kNever; next = next_timer()) {
+    clock_.set(next);
+    run_until_idle();
+  }
+  clock_.set(when);
+  run_until_idle();
+}
+
+}  // namespace perdure::base
