@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Runs the official SDKs' suites against one server, which is started for it in a temporary directory and stopped at the end.
+
+  run.py [--binary build/perdure] [--suite python] [--suite go] [--suite examples] [names…]
+  run.py --against temporal        the incumbent instead of ours
+  run.py --address HOST:PORT       a server that runs already
+
+Without --suite all suites run, one after another. Exit status 1 when one of them failed.
+"""
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import processes
+import toolchain
+
+
+def python_suite(address, names):
+    return subprocess.run([sys.executable, HERE / "python/suite.py", "--address", address, *names]).returncode
+
+
+def go_suite(address, names):
+    chosen = ["-run", "TestScenarios$/^(" + "|".join(names) + ")$"] if names else []
+    command = [toolchain.go(), "test", "-count=1", "-parallel", "16", "-timeout", "150s", *chosen, "./..."]
+    return subprocess.run(command, cwd=HERE / "go", env={**os.environ, "PERDURE_ADDRESS": address}).returncode
+
+
+def examples_suite(address, names):
+    assert not names, "the examples have no names to choose from"
+    return subprocess.run([sys.executable, HERE / "examples.py", "--address", address]).returncode
+
+
+SUITES = {"python": python_suite, "go": go_suite, "examples": examples_suite}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build/perdure")
+    parser.add_argument("--against", choices=["perdure", "temporal"], default="perdure")
+    parser.add_argument("--address")
+    parser.add_argument("--suite", action="append", choices=list(SUITES))
+    parser.add_argument("names", nargs="*", help="scenarios, all when none is given")
+    options = parser.parse_args()
+    processes.use_packages()
+
+    def run_suites(address):
+        results = {}
+        for suite in options.suite or SUITES:
+            began = time.monotonic()
+            results[suite] = (SUITES[suite](address, options.names), time.monotonic() - began)
+        for suite, (status, seconds) in results.items():
+            print(f"compat {suite}: {'passed' if status == 0 else 'FAILED'} in {seconds:.0f} s")
+        return any(status for status, _ in results.values())
+
+    if options.address:
+        sys.exit(run_suites(options.address))
+    with tempfile.TemporaryDirectory(prefix="compat-") as place:
+        with processes.server_under_test(options.against, options.binary, pathlib.Path(place) / "data") as server:
+            failed = run_suites(server.address)
+            if server.process.poll() is not None:
+                print(f"the server ended by itself with status {server.process.returncode}; its last words:\n"
+                      f"{server.log.read_text(errors='replace')[-4000:]}")
+                failed = True
+        sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
