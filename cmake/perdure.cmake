@@ -25,9 +25,17 @@ add_library(perdure_flags INTERFACE)
 target_compile_options(perdure_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers -fno-omit-frame-pointer)
 target_include_directories(perdure_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_link_libraries(perdure_flags INTERFACE Threads::Threads)
+if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+  target_compile_options(perdure_flags INTERFACE "SHELL:-Xclang -fno-pch-timestamp")  # or ccache never finds a precompiled header
+endif()
+set(PERDURE_SANITIZE "" CACHE STRING "Sanitizers of this build tree, as in -fsanitize=")
+if(PERDURE_SANITIZE)
+  target_compile_options(perdure_flags INTERFACE -fsanitize=${PERDURE_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(perdure_flags INTERFACE -fsanitize=${PERDURE_SANITIZE})
+endif()
 
 # The one translation unit that pays for the proto headers.
-file(WRITE ${CMAKE_BINARY_DIR}/proto_pch.cc "// Holds the precompiled header of the proto users.\n")
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/proto_pch.cc CONTENT "// Holds the precompiled header of the proto users.\n")
 add_library(proto_pch OBJECT ${CMAKE_BINARY_DIR}/proto_pch.cc)
 target_link_libraries(proto_pch PRIVATE perdure_flags temporal_api)
 target_precompile_headers(proto_pch PRIVATE
