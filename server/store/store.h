@@ -77,7 +77,7 @@ struct UnitUpdate {
   GroupNumber position = 0;              // newest group whose records of this unit are included
   std::optional<std::string> head;       // absent: unchanged. Empty string: the head is deleted
   std::vector<RunUpdate> runs;
-  Time wake = base::kNever;              // when this unit must be looked at next; kNever: not at all
+  Time wake = base::kNever;              // replaces: when this unit must be looked at next; kNever: not at all
   std::vector<ReadyTask> ready;          // replaces all ready rows of the unit
 };
 
@@ -177,7 +177,10 @@ class Store {
   // UNAVAILABLE once the stream has ended or is sealed by another owner (rule E8). Free in local drivers.
   virtual void check_open(Done<void> done) = 0;
 
-  // Writes behind. Only durable positions may be given; calls take effect in order. Repeating one changes nothing.
+  // Writes behind. Only durable positions may be given; calls take effect in order. Repeating one changes nothing: a unit that is
+  // stored with a newer position is left alone, and with the same position its records are not appended again.
+  // Visibility first (rule E11): project fails FAILED_PRECONDITION unless project_visibility was called for its position before
+  // (with no rows if there are none), so that a replay from the cursor finds every row that is not stored yet.
   virtual void project(Projection projection, Done<void> done) = 0;
   virtual void project_visibility(VisibilityFlush flush, Done<void> done) = 0;
 
@@ -187,7 +190,7 @@ class Store {
   // Reads see every projection whose `done` was called before.
   virtual void read_head(UnitKey key, Done<std::optional<StoredHead>> done) = 0;
   virtual void read_run(UnitKey key, std::string run_id, Done<std::optional<StoredRun>> done) = 0;
-  // Events [first, last], whole and in order, cut after `max_bytes` (at least one event); empty when none is stored.
+  // Events [first, last], whole and without a gap, cut after `max_bytes` (at least one event); empty when `first` is not stored.
   virtual void read_events(UnitKey key, std::string run_id, std::int64_t first, std::int64_t last, std::size_t max_bytes,
                            Done<std::vector<StoredEvent>> done) = 0;
   virtual Result<std::map<std::string, std::string>> read_catalog() = 0;  // blocking; at start-up
