@@ -51,6 +51,7 @@ TEST_SLEEP = {
 VAGUE_NAME = re.compile(r"\b(?:class|struct|enum|enum class|concept)\s+(?:\w+\s+)?(\w*(?:Manager|Helper|Util|Utils|Impl))\b")
 VAGUE_FILE = re.compile(r"(^|_)(manager|helper|helpers|util|utils|impl|common|misc)(_|$)")
 UNOWNED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
+MARKDOWN_LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)(?:#[^)]*)?\)")
 HOSTS = [a + "." + b for a, b in (
     ("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("yarnpkg", "com"), ("crates", "io"),
     ("proxy.golang", "org"), ("sum.golang", "org"), ("goproxy", "io"), ("deb.debian", "org"), ("snapshot.debian", "org"),
@@ -244,7 +245,16 @@ def check_test_sleeps(file):
             yield Finding(file.path, file.at(match.start()), "sleep", "tests wait for a condition")
 
 
-CHECKS = (check_lengths, check_determinism, check_core, check_arrows, check_headers, check_names, check_words, check_test_sleeps)
+def check_links(file):
+    """Links between our own pages and files lead somewhere."""
+    if file.suffix == ".md":
+        for match in MARKDOWN_LINK.finditer(file.text):
+            if not (ROOT / file.path).parent.joinpath(match.group(1)).exists():
+                yield Finding(file.path, file.at(match.start()), "link", f"{match.group(1)} does not exist")
+
+
+CHECKS = (check_lengths, check_determinism, check_core, check_arrows, check_headers, check_names, check_words, check_test_sleeps,
+          check_links)
 
 
 def read_allowed():

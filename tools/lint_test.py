@@ -82,6 +82,10 @@ class Rules(unittest.TestCase):
         self.assertEqual(self.rules("go.mod", "google.golang.org/grpc v1\ngolang.org/x/net v1\n"), set())
         self.assertEqual(self.rules("a.md", "TO" + "DO later\n"), {"unfinished"})
 
+    def test_links(self):
+        self.assertEqual(self.rules("docs/a.md", "[b](b.md)"), {"link"})
+        self.assertEqual(self.rules("docs/a.md", "[a](a.md#part), [w](https://example.com/x), [p](#part)"), set())
+
     def test_lengths(self):
         self.assertEqual(self.cpp("int a;" + " " * 130 + "\n"), {"line_length"})
         self.assertEqual(self.cpp("int a;\n" * 801), {"file_length"})
