@@ -1,4 +1,5 @@
-// Typed calls of Temporal's WorkflowService over GrpcClient: what both the client side and the worker side of the driver use.
+// Typed calls of Temporal's WorkflowService over GrpcClient: what both the client side and the worker side of
+// the driver use.
 #pragma once
 
 #include <google/protobuf/arena.h>

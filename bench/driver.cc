@@ -1,8 +1,10 @@
-// perdure-bench: puts one workload on a server that speaks Temporal's API, and prints its figures as one JSON object.
+// perdure-bench: puts one workload on a server that speaks Temporal's API, and prints its figures as one JSON
+// object.
 //
-//   perdure-bench one_activity --address 127.0.0.1:7233 --server-pid 4711 [--metrics 127.0.0.1:9090] [--in-flight 128] …
-//   perdure-bench first_answer --address …   waits for the first answered GetSystemInfo and prints when that was
-//   perdure-bench prepare --address …        makes the namespace where it is missing and waits until it takes a workflow
+//   perdure-bench one_activity --address 127.0.0.1:7233 --server-pid 4711 [--metrics HOST:PORT]
+//   [--in-flight 128] … perdure-bench first_answer --address …   waits for the first answered GetSystemInfo
+//   and prints when that was perdure-bench prepare --address …        makes the namespace where it is missing
+//   and waits until it takes a workflow
 //
 // bench/run.py starts the servers, runs this once per workload and repetition, and prints the table.
 #include <unistd.h>
@@ -76,7 +78,8 @@ base::Result<json> prepare(Api& api, const Settings& settings) {
   wf::DescribeNamespaceRequest describe;
   describe.set_namespace_(settings.name_space);
   bool made = false;
-  if (const auto there = ask<wf::DescribeNamespaceResponse>(api, path::kDescribeNamespace, describe); !there) {
+  if (const auto there = ask<wf::DescribeNamespaceResponse>(api, path::kDescribeNamespace, describe);
+      !there) {
     if (there.error().code != base::Code::kNotFound) return std::unexpected(there.error());
     wf::RegisterNamespaceRequest request;
     request.set_namespace_(settings.name_space);
@@ -122,8 +125,12 @@ json as_json(const Figures& f) {
 }
 
 json as_json(const ParkedFigures& f) {
-  return {{"per_s", f.park_per_s},         {"cpu_us", f.server_cpu_us}, {"p50_ms", f.noop_p50_ms},
-          {"p99_ms", f.noop_p99_ms},       {"rss_mib", f.rss_mib},      {"kib_per_poll", f.kib_per_poll},
+  return {{"per_s", f.park_per_s},
+          {"cpu_us", f.server_cpu_us},
+          {"p50_ms", f.noop_p50_ms},
+          {"p99_ms", f.noop_p99_ms},
+          {"rss_mib", f.rss_mib},
+          {"kib_per_poll", f.kib_per_poll},
           {"idle_cpu_percent", f.idle_cpu_percent}};
 }
 
@@ -134,13 +141,15 @@ base::Result<json> measure(const Settings& settings) {
   Api api(*client, settings.name_space);
   if (settings.workload == "prepare") return prepare(api, settings);
   const Meter meter(settings.server_pid, settings.metrics);
-  const std::string run_name = settings.workload + "-" + std::to_string(base::system_clock().now().time_since_epoch().count());
+  const std::string run_name =
+      settings.workload + "-" + std::to_string(base::system_clock().now().time_since_epoch().count());
   if (settings.workload == "parked_polls") {
     TRY(const auto figures, run_parked_polls(api, meter, run_name, settings.polls, settings.queues));
     return as_json(figures);
   }
-  workload = make_workload(settings.workload, api,
-                           {.run_name = run_name, .in_flight = settings.in_flight, .pollers = settings.pollers});
+  workload =
+      make_workload(settings.workload, api,
+                    {.run_name = run_name, .in_flight = settings.in_flight, .pollers = settings.pollers});
   if (workload == nullptr) return base::invalid_argument("no workload of the name " + settings.workload);
   TRY(const auto figures, run_load(api, *workload, meter,
                                    {.in_flight = settings.in_flight,
@@ -153,7 +162,8 @@ int run(int argc, char** argv) {
   Settings s;
   CLI::App app("Puts one workload on a server that speaks Temporal's API, and prints its figures as JSON");
   app.add_option("workload", s.workload,
-                 "noop, start, signal, start_complete, one_activity, three_activities, parked_polls, first_answer or prepare")
+                 "noop, start, signal, start_complete, one_activity, three_activities, parked_polls, "
+                 "first_answer or prepare")
       ->required();
   app.add_option("--address", s.address, "the server's gRPC address, numeric");
   app.add_option("--namespace", s.name_space);

@@ -43,7 +43,8 @@ base::Result<int> connected_socket(const std::string& address) {
   sockaddr_in to{};
   to.sin_family = AF_INET;
   std::uint16_t port = 0;
-  if (colon != std::string::npos) std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
+  if (colon != std::string::npos)
+    std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
   if (port == 0 || inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr) != 1) {
     return base::invalid_argument("not a numeric IPv4 address and port: " + address);
   }
@@ -72,10 +73,12 @@ struct Call {
   Done done;
 
   Reply reply(std::uint32_t http2_error) const {
-    if (grpc_status > 0) return base::fail(static_cast<base::Code>(grpc_status), percent_decoded(grpc_message));
+    if (grpc_status > 0)
+      return base::fail(static_cast<base::Code>(grpc_status), percent_decoded(grpc_message));
     if (grpc_status != 0 || response.size() < kFrameHeader) {
-      return base::fail(base::Code::kUnavailable, "call ended without a gRPC status (HTTP status " + http_status +
-                                                      ", HTTP/2 error " + std::to_string(http2_error) + ")");
+      return base::fail(base::Code::kUnavailable, "call ended without a gRPC status (HTTP status " +
+                                                      http_status + ", HTTP/2 error " +
+                                                      std::to_string(http2_error) + ")");
     }
     if (response[0] != 0) return base::fail(base::Code::kInternal, "compressed answer");
     return std::string_view(response).substr(kFrameHeader);
@@ -139,7 +142,8 @@ class Connection {
         header("grpc-timeout", timeout_text),
     }};
     nghttp2_data_provider body{{.ptr = call.get()}, read_request};
-    const std::int32_t stream = nghttp2_submit_request(session_, nullptr, headers.data(), headers.size(), &body, call.get());
+    const std::int32_t stream =
+        nghttp2_submit_request(session_, nullptr, headers.data(), headers.size(), &body, call.get());
     CHECK(stream > 0);
     calls_.emplace(stream, std::move(call));
   }
@@ -183,7 +187,8 @@ class Connection {
 
   // Callbacks run here and not inside the session, so that they may submit calls.
   void deliver() {
-    for (auto finished = std::exchange(finished_, {}); auto& [call, error] : finished) call->done(call->reply(error));
+    for (auto finished = std::exchange(finished_, {}); auto& [call, error] : finished)
+      call->done(call->reply(error));
     for (auto refused = std::exchange(refused_, {}); auto& done : refused) {
       done(base::fail(base::Code::kUnavailable, "the connection is broken"));
     }
@@ -206,8 +211,8 @@ class Connection {
     return found == calls_.end() ? nullptr : found->second.get();
   }
 
-  static ssize_t read_request(nghttp2_session*, std::int32_t, std::uint8_t* buffer, std::size_t length, std::uint32_t* flags,
-                              nghttp2_data_source* source, void*) {
+  static ssize_t read_request(nghttp2_session*, std::int32_t, std::uint8_t* buffer, std::size_t length,
+                              std::uint32_t* flags, nghttp2_data_source* source, void*) {
     auto* call = static_cast<Call*>(source->ptr);
     const std::size_t n = std::min(length, call->request.size() - call->sent);
     std::memcpy(buffer, call->request.data() + call->sent, n);
@@ -216,8 +221,9 @@ class Connection {
     return static_cast<ssize_t>(n);
   }
 
-  static int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
-                       const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* self) {
+  static int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
+                       std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
+                       void* self) {
     Call* call = static_cast<Connection*>(self)->find(frame->hd.stream_id);
     if (call == nullptr) return 0;
     const std::string_view key(reinterpret_cast<const char*>(name), name_size);
@@ -228,8 +234,8 @@ class Connection {
     return 0;
   }
 
-  static int on_data(nghttp2_session*, std::uint8_t, std::int32_t stream, const std::uint8_t* data, std::size_t size,
-                     void* self) {
+  static int on_data(nghttp2_session*, std::uint8_t, std::int32_t stream, const std::uint8_t* data,
+                     std::size_t size, void* self) {
     if (Call* call = static_cast<Connection*>(self)->find(stream)) {
       call->response.append(reinterpret_cast<const char*>(data), size);
     }
@@ -255,7 +261,8 @@ class Connection {
   std::vector<Done> refused_;
 };
 
-base::Result<std::unique_ptr<GrpcClient>> GrpcClient::connect(const std::string& address, std::size_t connections) {
+base::Result<std::unique_ptr<GrpcClient>> GrpcClient::connect(const std::string& address,
+                                                              std::size_t connections) {
   std::unique_ptr<GrpcClient> client(new GrpcClient);
   client->epoll_ = epoll_create1(EPOLL_CLOEXEC);
   CHECK(client->epoll_ >= 0);
@@ -273,7 +280,8 @@ GrpcClient::~GrpcClient() {
   if (epoll_ >= 0) close(epoll_);
 }
 
-void GrpcClient::call(std::size_t which, std::string_view path, std::string_view message, base::Duration timeout, Done done) {
+void GrpcClient::call(std::size_t which, std::string_view path, std::string_view message,
+                      base::Duration timeout, Done done) {
   connections_[which % connections_.size()]->submit(path, message, timeout, std::move(done));
 }
 
@@ -284,9 +292,12 @@ void GrpcClient::turn(base::Duration wait) {
     unwritten |= connection->wants_write() || (connection->broken() && connection->in_flight() > 0);
   }
   auto wait_ms = std::chrono::duration_cast<std::chrono::milliseconds>(wait).count();
-  if (unwritten) wait_ms = std::min<std::int64_t>(wait_ms, 1);  // a full socket is rare: ask again instead of watching EPOLLOUT
+  if (unwritten)
+    wait_ms =
+        std::min<std::int64_t>(wait_ms, 1);  // a full socket is rare: ask again instead of watching EPOLLOUT
   std::array<epoll_event, 64> events;
-  const int ready = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), static_cast<int>(wait_ms));
+  const int ready =
+      epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), static_cast<int>(wait_ms));
   for (int i = 0; i < ready; ++i) connections_[events[static_cast<std::size_t>(i)].data.u64]->receive();
   for (const auto& connection : connections_) connection->deliver();
 }
@@ -300,7 +311,8 @@ std::size_t GrpcClient::in_flight() const {
 std::string grpc_timeout(base::Duration timeout) {
   constexpr std::int64_t kMost = 99'999'999;
   const std::int64_t ns = std::max<std::int64_t>(timeout.count(), 1);
-  if (ns % 1'000'000'000 == 0 || ns / 1'000'000 > kMost) return std::to_string(std::min(ns / 1'000'000'000, kMost)) + "S";
+  if (ns % 1'000'000'000 == 0 || ns / 1'000'000 > kMost)
+    return std::to_string(std::min(ns / 1'000'000'000, kMost)) + "S";
   if (ns % 1'000'000 == 0 || ns / 1'000 > kMost) return std::to_string(ns / 1'000'000) + "m";
   if (ns % 1'000 == 0 || ns > kMost) return std::to_string(ns / 1'000) + "u";
   return std::to_string(ns) + "n";
@@ -309,7 +321,8 @@ std::string grpc_timeout(base::Duration timeout) {
 std::string percent_decoded(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool escape = text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
+    const bool escape =
+        text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0;
     if (escape) {
       out.push_back(static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2])));
       i += 2;

@@ -22,7 +22,8 @@ double us(base::Duration duration) { return seconds(duration) * 1e6; }
 template <class Condition>
 base::Status turn_until(GrpcClient& client, base::Duration longest, std::string_view what, Condition met) {
   for (const auto end = now() + longest; !met();) {
-    if (now() > end) return base::fail(base::Code::kDeadlineExceeded, std::string("waited too long for ").append(what));
+    if (now() > end)
+      return base::fail(base::Code::kDeadlineExceeded, std::string("waited too long for ").append(what));
     client.turn(kTurn);
   }
   return {};
@@ -87,7 +88,8 @@ Figures figures(const Reading& from, const Reading& to, std::vector<base::Durati
   f.p99_ms = ms(percentile(latencies, 99));
   for (const auto& [thread, cpu] : to.threads) {
     const auto before = from.threads.find(thread);
-    f.cpu_us_by_thread[thread] = us(cpu - (before == from.threads.end() ? base::Duration::zero() : before->second)) / units;
+    f.cpu_us_by_thread[thread] =
+        us(cpu - (before == from.threads.end() ? base::Duration::zero() : before->second)) / units;
   }
   if (from.fsyncs && to.fsyncs) f.fsyncs = (*to.fsyncs - *from.fsyncs) / units;
   if (from.log_bytes && to.log_bytes) f.log_bytes = (*to.log_bytes - *from.log_bytes) / units;
@@ -102,11 +104,12 @@ base::Result<std::vector<base::Duration>> noop_latencies(Api& api, std::size_t c
   for (std::size_t i = 0; i < count && failure; ++i) {
     bool answered = false;
     const auto begun = now();
-    api.call<wf::GetSystemInfoResponse>(i, path::kGetSystemInfo, wf::GetSystemInfoRequest(), kCallTimeout, [&](auto reply) {
-      if (!reply) failure = std::unexpected(reply.error());
-      latencies.push_back(now() - begun);
-      answered = true;
-    });
+    api.call<wf::GetSystemInfoResponse>(i, path::kGetSystemInfo, wf::GetSystemInfoRequest(), kCallTimeout,
+                                        [&](auto reply) {
+                                          if (!reply) failure = std::unexpected(reply.error());
+                                          latencies.push_back(now() - begun);
+                                          answered = true;
+                                        });
     TRY_VOID(turn_until(api.client(), kCallTimeout, "GetSystemInfo", [&] { return answered; }));
   }
   TRY_VOID(failure);
@@ -127,7 +130,8 @@ base::Result<Figures> run_load(Api& api, Workload& workload, const Meter& meter,
   auto& client = api.client();
   std::optional<base::Status> prepared;
   workload.prepare([&](base::Status status) { prepared = std::move(status); });
-  TRY_VOID(turn_until(client, kLongestPreparation, "the workload's preparation", [&] { return prepared.has_value(); }));
+  TRY_VOID(turn_until(client, kLongestPreparation, "the workload's preparation",
+                      [&] { return prepared.has_value(); }));
   TRY_VOID(*prepared);
 
   Loop loop(workload, options.in_flight);
@@ -148,7 +152,8 @@ base::Result<Figures> run_load(Api& api, Workload& workload, const Meter& meter,
   TRY_VOID(loop.failure());
 
   loop.stop();
-  // A server may have lost a unit for longer than anybody wants to wait; that is told, and not an error of the measurement.
+  // A server may have lost a unit for longer than anybody wants to wait; that is told, and not an error of
+  // the measurement.
   (void)turn_until(client, kLongestDrain, "the last units", [&] { return loop.drained(); });
   TRY_VOID(loop.failure());
   workload.stop();
@@ -159,8 +164,8 @@ base::Result<Figures> run_load(Api& api, Workload& workload, const Meter& meter,
   return f;
 }
 
-base::Result<ParkedFigures> run_parked_polls(Api& api, const Meter& meter, const std::string& run_name, std::size_t polls,
-                                             std::size_t queues) {
+base::Result<ParkedFigures> run_parked_polls(Api& api, const Meter& meter, const std::string& run_name,
+                                             std::size_t polls, std::size_t queues) {
   constexpr std::size_t kBurst = 100;  // sent between two turns
   constexpr double kSettledPercent = 5;
   base::Status failure;
@@ -170,9 +175,11 @@ base::Result<ParkedFigures> run_parked_polls(Api& api, const Meter& meter, const
     request.set_namespace_(api.name_space());
     request.mutable_task_queue()->set_name(run_name + "-" + std::to_string(i % queues));
     request.set_identity("perdure-bench-worker");
-    api.call<wf::PollActivityTaskQueueResponse>(i, path::kPollActivityTask, request, kPollTimeout, [&](auto reply) {
-      failure = reply ? base::fail(base::Code::kInternal, "a poll came back early") : std::unexpected(reply.error());
-    });
+    api.call<wf::PollActivityTaskQueueResponse>(
+        i, path::kPollActivityTask, request, kPollTimeout, [&](auto reply) {
+          failure = reply ? base::fail(base::Code::kInternal, "a poll came back early")
+                          : std::unexpected(reply.error());
+        });
     if (i % kBurst == 0) api.client().turn(base::Duration::zero());
   }
   // A call behind the polls on each connection, and then quiet: all of them are in.

@@ -20,7 +20,8 @@ struct LoadOptions {
   base::Duration window = std::chrono::seconds(3);
 };
 
-// One line of figures. "Per unit" is over the window: what the server spent in it, by the units that ended in it.
+// One line of figures. "Per unit" is over the window: what the server spent in it, by the units that ended in
+// it.
 struct Figures {
   std::int64_t units = 0;
   double seconds = 0;
@@ -31,31 +32,33 @@ struct Figures {
   double p50_ms = 0;
   double p99_ms = 0;
   std::map<std::string, double> cpu_us_by_thread;  // per unit, by the names of the server's threads
-  std::optional<double> fsyncs;      // per unit, as the server counts them
-  std::optional<double> log_bytes;   // the same
-  double rss_mib = 0;                // at the end of the window
-  std::size_t unfinished = 0;        // units that did not end within 15 s after the last one was begun
-  std::size_t worker_errors = 0;     // calls of the worker that failed
+  std::optional<double> fsyncs;                    // per unit, as the server counts them
+  std::optional<double> log_bytes;                 // the same
+  double rss_mib = 0;                              // at the end of the window
+  std::size_t unfinished = 0;     // units that did not end within 15 s after the last one was begun
+  std::size_t worker_errors = 0;  // calls of the worker that failed
   std::string last_worker_error;
 };
 
-// Keeps `in_flight` units under way: a unit that ends is followed by the next at once. The window opens when the warm-up is over
-// and each slot has ended two units on average (or after 20 s). The first unit that fails ends the run with its error.
+// Keeps `in_flight` units under way: a unit that ends is followed by the next at once. The window opens when
+// the warm-up is over and each slot has ended two units on average (or after 20 s). The first unit that fails
+// ends the run with its error.
 base::Result<Figures> run_load(Api& api, Workload& workload, const Meter& meter, const LoadOptions& options);
 
 struct ParkedFigures {
   double park_per_s = 0;
-  double server_cpu_us = 0;        // to park one
-  double rss_mib = 0;              // with all parked
+  double server_cpu_us = 0;  // to park one
+  double rss_mib = 0;        // with all parked
   double kib_per_poll = 0;
-  double idle_cpu_percent = 0;     // of one core, all parked
-  double noop_p50_ms = 0;          // GetSystemInfo, one at a time, beside them
+  double idle_cpu_percent = 0;  // of one core, all parked
+  double noop_p50_ms = 0;       // GetSystemInfo, one at a time, beside them
   double noop_p99_ms = 0;
 };
 
-// Parks `polls` activity polls on `queues` task queues and measures the server with all of them parked. A poll that comes back,
-// whatever it brings, is a failure. What the server spends is settled when a second of it costs no more than idling.
-base::Result<ParkedFigures> run_parked_polls(Api& api, const Meter& meter, const std::string& run_name, std::size_t polls,
-                                             std::size_t queues);
+// Parks `polls` activity polls on `queues` task queues and measures the server with all of them parked. A
+// poll that comes back, whatever it brings, is a failure. What the server spends is settled when a second of
+// it costs no more than idling.
+base::Result<ParkedFigures> run_parked_polls(Api& api, const Meter& meter, const std::string& run_name,
+                                             std::size_t polls, std::size_t queues);
 
 }  // namespace perdure::bench

@@ -28,7 +28,8 @@ base::Result<std::string> file_text(const std::string& name) {
   return text.str();
 }
 
-// From schedstat, whose first number is the time on a CPU in nanoseconds. Threads that end meanwhile are left out.
+// From schedstat, whose first number is the time on a CPU in nanoseconds. Threads that end meanwhile are left
+// out.
 std::map<std::string, base::Duration> cpu_by_thread_name(const std::string& directory) {
   std::map<std::string, base::Duration> sums;
   std::error_code error;
@@ -47,7 +48,8 @@ base::Result<std::string> metrics_text(const std::string& address) {
   sockaddr_in to{};
   to.sin_family = AF_INET;
   std::uint16_t port = 0;
-  if (colon != std::string::npos) std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
+  if (colon != std::string::npos)
+    std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
   if (port == 0 || inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr) != 1) {
     return base::invalid_argument("not a numeric IPv4 address and port: " + address);
   }
@@ -76,7 +78,8 @@ base::Result<std::string> metrics_text(const std::string& address) {
 base::Duration percentile(std::vector<base::Duration>& values, double percent) {
   if (values.empty()) return base::Duration::zero();
   const auto rank = static_cast<std::size_t>(std::ceil(percent / 100.0 * static_cast<double>(values.size())));
-  const auto at = values.begin() + static_cast<std::ptrdiff_t>(std::clamp<std::size_t>(rank, 1, values.size()) - 1);
+  const auto at =
+      values.begin() + static_cast<std::ptrdiff_t>(std::clamp<std::size_t>(rank, 1, values.size()) - 1);
   std::nth_element(values.begin(), at, values.end());
   return *at;
 }
@@ -86,7 +89,8 @@ std::optional<base::Duration> cpu_of_stat(std::string_view stat, std::int64_t ti
   if (name_end == std::string_view::npos) return std::nullopt;
   std::istringstream fields{std::string(stat.substr(name_end + 1))};
   std::string skipped;
-  for (int i = 3; i < 14; ++i) fields >> skipped;  // field 3 is the first after the name; 14 and 15 are utime and stime
+  for (int i = 3; i < 14; ++i)
+    fields >> skipped;  // field 3 is the first after the name; 14 and 15 are utime and stime
   std::int64_t user = 0;
   std::int64_t system = 0;
   if (!(fields >> user >> system)) return std::nullopt;

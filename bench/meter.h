@@ -1,4 +1,5 @@
-// What is measured: latencies, and the server's CPU, memory and disk as the kernel and the server's own counters tell them.
+// What is measured: latencies, and the server's CPU, memory and disk as the kernel and the server's own
+// counters tell them.
 #pragma once
 
 #include <cstdint>

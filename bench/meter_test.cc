@@ -35,7 +35,8 @@ TEST(CpuOfStat, SurvivesAnyProcessName) {
 }
 
 TEST(FieldOf, FindsTheWholeKey) {
-  const std::string text = "VmPeak:\t  9 kB\nVmRSS:\t   1234 kB\nrchar: 5\nwrite_bytes: 4096\ncancelled_write_bytes: 1\n";
+  const std::string text =
+      "VmPeak:\t  9 kB\nVmRSS:\t   1234 kB\nrchar: 5\nwrite_bytes: 4096\ncancelled_write_bytes: 1\n";
   EXPECT_EQ(field_of(text, "VmRSS:"), 1234);
   EXPECT_EQ(field_of(text, "write_bytes:"), 4096);
   EXPECT_EQ(field_of(text, "VmSwap:"), std::nullopt);

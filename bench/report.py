@@ -1,4 +1,5 @@
 """What the bench prints and writes: medians, the table, the flat JSON object. Pure: no clock, no process, no file."""
+
 import statistics
 
 # name, what the table calls it, the driver's arguments
@@ -13,7 +14,15 @@ WORKLOADS = (
     ("parked_polls", "10,000 parked polls", ()),
 )
 # RPCs that one unit makes: what it would cost at the price of a no-op is the least the door can take.
-CALLS = {"noop": 1, "start": 1, "signal": 1, "start_complete": 4, "one_activity": 8, "one_activity_alone": 8, "three_activities": 16}
+CALLS = {
+    "noop": 1,
+    "start": 1,
+    "signal": 1,
+    "start_complete": 4,
+    "one_activity": 8,
+    "one_activity_alone": 8,
+    "three_activities": 16,
+}
 
 COLUMNS = (  # key, heading, format
     ("per_s", "per s", "{:,.0f}"),
@@ -51,8 +60,12 @@ def cell(figures, key, form):
 def aligned(rows):
     """Text lines of the rows: the first column to the left, the others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(text.rjust(width) if i else text.ljust(width) for i, (text, width) in enumerate(zip(row, widths))).rstrip()
-            for row in rows]
+    return [
+        "  ".join(
+            text.rjust(width) if i else text.ljust(width) for i, (text, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def table(medians):
@@ -66,14 +79,21 @@ def table(medians):
 
 def ratios(ours, theirs):
     """The lines that compare two servers: how many times more per second, less CPU, and shorter waits."""
+
     def times(numerator, denominator):
         return "-" if not numerator or not denominator else f"{numerator / denominator:,.1f}×"
+
     rows = [["", "more per s", "less CPU", "shorter p50", "shorter p99", "less RSS"]]
     for name, title, _ in WORKLOADS:
         if name in ours and name in theirs:
             a, b = ours[name], theirs[name]
-            rows.append([title, times(a.get("per_s"), b.get("per_s")),
-                         *(times(b.get(key), a.get(key)) for key in ("cpu_us", "p50_ms", "p99_ms", "rss_mib"))])
+            rows.append(
+                [
+                    title,
+                    times(a.get("per_s"), b.get("per_s")),
+                    *(times(b.get(key), a.get(key)) for key in ("cpu_us", "p50_ms", "p99_ms", "rss_mib")),
+                ]
+            )
     return aligned(rows)
 
 
@@ -82,23 +102,33 @@ def notes(medians):
     lines = []
     noop = medians.get("noop", {})
     if noop.get("per_s") and "start" in medians:
-        lines.append(f"start runs at {100 * medians['start']['per_s'] / noop['per_s']:.0f} % of the no-op rate")
+        lines.append(
+            f"start runs at {100 * medians['start']['per_s'] / noop['per_s']:.0f} % of the no-op rate"
+        )
     for name in ("start_complete", "one_activity"):
         if noop.get("cpu_us") and name in medians:
             calls = CALLS[name]
-            lines.append(f"{name}: {medians[name]['cpu_us']:,.0f} µs, of which {calls} calls at the price of a no-op are "
-                         f"{calls * noop['cpu_us']:,.0f} µs")
+            lines.append(
+                f"{name}: {medians[name]['cpu_us']:,.0f} µs, of which {calls} calls at the price of a no-op are "
+                f"{calls * noop['cpu_us']:,.0f} µs"
+            )
     threads = medians.get("one_activity", {}).get("cpu_us_by_thread") or {}
     dear = sorted(((cpu or 0, thread) for thread, cpu in threads.items()), reverse=True)[:6]
     if dear:
-        lines.append("one_activity by thread: " + ", ".join(f"{thread} {cpu:,.0f} µs" for cpu, thread in dear))
+        lines.append(
+            "one_activity by thread: " + ", ".join(f"{thread} {cpu:,.0f} µs" for cpu, thread in dear)
+        )
     parked = medians.get("parked_polls")
     if parked:
-        lines.append(f"a parked poll takes {parked['kib_per_poll']:.1f} KiB; idle with them: {parked['idle_cpu_percent']:.1f} % of a "
-                     "core; its p50 and p99 are a no-op beside them")
+        lines.append(
+            f"a parked poll takes {parked['kib_per_poll']:.1f} KiB; idle with them: {parked['idle_cpu_percent']:.1f} % of a "
+            "core; its p50 and p99 are a no-op beside them"
+        )
     for name, figures in medians.items():
         if figures.get("unfinished"):
-            lines.append(f"{name}: {figures['unfinished']:.0f} workflows had not ended 15 s after the last start")
+            lines.append(
+                f"{name}: {figures['unfinished']:.0f} workflows had not ended 15 s after the last start"
+            )
         if figures.get("worker_errors"):
             lines.append(f"{name}: {figures['worker_errors']:.0f} calls of the worker failed")
         if figures.get("driver_cpu_percent", 0) > 95:
@@ -122,4 +152,6 @@ def flat(medians, start, prefix=""):
         out[f"fsyncs_per_{name}"] = figures.get("fsyncs")
         out[f"log_bytes_per_{name}"] = figures.get("log_bytes")
     out.update(start)
-    return {prefix + key: round(value, 4) if isinstance(value, float) else value for key, value in out.items()}
+    return {
+        prefix + key: round(value, 4) if isinstance(value, float) else value for key, value in out.items()
+    }

@@ -6,6 +6,7 @@
 `--against temporal` puts the same load, in the same run and in turns, on Temporal's own server (installed where it is missing).
 Each repetition starts the server anew on an empty directory. What the figures mean: bench/README.md.
 """
+
 import argparse
 import contextlib
 import json
@@ -39,6 +40,7 @@ class Side:
 
 def free_ports(count):
     import socket
+
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -48,19 +50,35 @@ def free_ports(count):
 
 def perdure(data, options):
     port, metrics_port = free_ports(2)
-    command = [options.binary, "server", "start", "--data", data, "--ip", "127.0.0.1", "--port", str(port),
-               "--metrics-port", str(metrics_port)]
+    command = [
+        options.binary,
+        "server",
+        "start",
+        "--data",
+        data,
+        "--ip",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--metrics-port",
+        str(metrics_port),
+    ]
     return Side("perdure", command, {}, port, f"127.0.0.1:{metrics_port}")
 
 
 def temporal(data, _options):
     from temporal_server import TemporalServer
+
     server = TemporalServer(data)
-    return Side("temporal", server.command(), server.environment, server.port, settings=server.settings().items())
+    return Side(
+        "temporal", server.command(), server.environment, server.port, settings=server.settings().items()
+    )
 
 
 def file_system_of(path):
-    return subprocess.run(["stat", "-f", "-c", "%T", path], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["stat", "-f", "-c", "%T", path], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def cores():
@@ -86,11 +104,25 @@ class Bench:
 
     def drive(self, workload, side, pid, *arguments):
         """The driver's figures of one workload."""
-        command = [self.options.driver, workload, "--address", side.address, "--server-pid", str(pid), "--seconds",
-                   str(self.options.seconds), *arguments]
+        command = [
+            self.options.driver,
+            workload,
+            "--address",
+            side.address,
+            "--server-pid",
+            str(pid),
+            "--seconds",
+            str(self.options.seconds),
+            *arguments,
+        ]
         if side.metrics:
             command += ["--metrics", side.metrics]
-        done = subprocess.run(command, capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {self.driver_core}))
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {self.driver_core}),
+        )
         if done.returncode != 0:
             raise RuntimeError(f"{side.name}, {workload}: {done.stderr.strip()}")
         return json.loads(done.stdout)
@@ -98,11 +130,21 @@ class Bench:
     @contextlib.contextmanager
     def running(self, side, log):
         """Starts the server on its core; yields its process and the milliseconds from exec to the first answered call."""
-        waiter = subprocess.Popen([self.options.driver, "first_answer", "--address", side.address], stdout=subprocess.PIPE, text=True,
-                                  preexec_fn=lambda: os.sched_setaffinity(0, {self.driver_core}))
+        waiter = subprocess.Popen(
+            [self.options.driver, "first_answer", "--address", side.address],
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {self.driver_core}),
+        )
         begun_ns = time.time_ns()
-        process = subprocess.Popen(side.command, stdout=log, stderr=log, cwd=self.place, env={**os.environ, **side.environment},
-                                   preexec_fn=lambda: os.sched_setaffinity(0, {self.server_core}))
+        process = subprocess.Popen(
+            side.command,
+            stdout=log,
+            stderr=log,
+            cwd=self.place,
+            env={**os.environ, **side.environment},
+            preexec_fn=lambda: os.sched_setaffinity(0, {self.server_core}),
+        )
         try:
             answer = waiter.communicate()[0]
             if process.poll() is not None or waiter.returncode != 0:
@@ -122,7 +164,10 @@ class Bench:
         side = make_side(data, self.options)
         self.settings[side.name] = side.settings
         figures = {}
-        with open(data.with_suffix(".log"), "wb") as log, self.running(side, log) as (process, first_answer_ms):
+        with open(data.with_suffix(".log"), "wb") as log, self.running(side, log) as (
+            process,
+            first_answer_ms,
+        ):
             time.sleep(SETTLE_S)
             start = {"first_answer_ms": first_answer_ms, "idle_rss_mib": resident_mib(process.pid)}
             self.drive("prepare", side, process.pid)
@@ -131,26 +176,38 @@ class Bench:
                     continue
                 workload = name.removesuffix("_alone")
                 figures[name] = self.drive(workload, side, process.pid, *arguments)
-                print(f"  {number + 1}/{self.options.repetitions} {side.name}: {title.strip()}: {figures[name]['per_s']:,.0f} per s",
-                      file=sys.stderr)
+                print(
+                    f"  {number + 1}/{self.options.repetitions} {side.name}: {title.strip()}: {figures[name]['per_s']:,.0f} per s",
+                    file=sys.stderr,
+                )
         shutil.rmtree(data, ignore_errors=True)
         self.runs.setdefault(side.name, []).append((start, figures))
 
     def medians(self, name):
         runs = self.runs[name]
         start = report.median_of([start for start, _ in runs])
-        return start, {workload: report.median_of([figures[workload] for _, figures in runs]) for workload in runs[0][1]}
+        return start, {
+            workload: report.median_of([figures[workload] for _, figures in runs]) for workload in runs[0][1]
+        }
 
 
 def settings_lines(bench):
     options = bench.options
-    model = next((line.split(":", 1)[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-                  if line.startswith("model name")), platform.machine())
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
     yield f"machine   {os.cpu_count()} × {model}, Linux {platform.release()}"
     yield f"pinning   server on core {bench.server_core}, driver on core {bench.driver_core}"
     yield f"data      {bench.place} ({file_system_of(bench.place)})"
-    yield (f"load      128 units in flight (1 where it says so), 4 connections, 32 polls of each kind parked by the worker, "
-           f"windows of {options.seconds:g} s, medians of {options.repetitions}, a fresh server each time")
+    yield (
+        f"load      128 units in flight (1 where it says so), 4 connections, 32 polls of each kind parked by the worker, "
+        f"windows of {options.seconds:g} s, medians of {options.repetitions}, a fresh server each time"
+    )
     yield "worker    plain polls, no sticky queue; a workflow's end is known from a history long poll (close-event filter)"
     for name, settings in bench.settings.items():
         for key, value in settings:
@@ -162,7 +219,9 @@ def print_report(bench):
         print(line)
     medians = {name: bench.medians(name) for name in bench.runs}
     for name, (start, figures) in medians.items():
-        print(f"\n{name}: idle {start['idle_rss_mib']:.1f} MiB, first answer {start['first_answer_ms']:.0f} ms after exec\n")
+        print(
+            f"\n{name}: idle {start['idle_rss_mib']:.1f} MiB, first answer {start['first_answer_ms']:.0f} ms after exec\n"
+        )
         print("\n".join(report.table(figures)))
         print()
         for line in report.notes(figures):
@@ -174,17 +233,30 @@ def print_report(bench):
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also write the figures as one flat object")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--json", type=pathlib.Path, metavar="FILE", help="also write the figures as one flat object"
+    )
     parser.add_argument("--against", choices=["temporal"], help="measure Temporal's own server too, in turns")
     parser.add_argument("--alone", action="store_true", help="with --against: leave ours out")
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build/perdure")
     parser.add_argument("--driver", type=pathlib.Path, default=ROOT / "build/bench/perdure-bench")
-    parser.add_argument("--place", type=pathlib.Path, default=ROOT / "build/bench-data", help="where the servers keep their data")
-    parser.add_argument("--quick", action="store_true", help="one repetition of short windows: a look, not a measurement")
+    parser.add_argument(
+        "--place",
+        type=pathlib.Path,
+        default=ROOT / "build/bench-data",
+        help="where the servers keep their data",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="one repetition of short windows: a look, not a measurement"
+    )
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3, help="length of each measured window")
-    parser.add_argument("workloads", nargs="*", help=f"only these of: {' '.join(name for name, _, _ in report.WORKLOADS)}")
+    parser.add_argument(
+        "workloads", nargs="*", help=f"only these of: {' '.join(name for name, _, _ in report.WORKLOADS)}"
+    )
     options = parser.parse_args(arguments)
     if options.quick:
         options.repetitions, options.seconds = 1, 1.0
@@ -193,7 +265,9 @@ def parse(arguments):
         parser.error(f"no workload of the name {', '.join(sorted(unknown))}")
     if options.alone and not options.against:
         parser.error("--alone needs --against")
-    options.binary, options.driver, options.place = (path.absolute() for path in (options.binary, options.driver, options.place))
+    options.binary, options.driver, options.place = (
+        path.absolute() for path in (options.binary, options.driver, options.place)
+    )
     return options
 
 
@@ -204,7 +278,9 @@ def main(arguments=None):
             sys.exit(f"{program} is not there: ./dev build makes it")
     options.place.mkdir(parents=True, exist_ok=True)
     if file_system_of(options.place) in MEMORY_FILE_SYSTEMS:
-        sys.exit(f"{options.place} is on {file_system_of(options.place)}: a durable server cannot be measured in memory; use --place")
+        sys.exit(
+            f"{options.place} is on {file_system_of(options.place)}: a durable server cannot be measured in memory; use --place"
+        )
     bench = Bench(options)
     sides = ([] if options.alone else [perdure]) + ([temporal] if options.against else [])
     for number in range(options.repetitions):

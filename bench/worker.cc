@@ -23,7 +23,8 @@ std::string workflow_type(int activities) { return std::string(kTypePrefix) + st
 int activities_of(const std::string& workflow_type) {
   int n = 0;
   if (workflow_type.starts_with(kTypePrefix)) {
-    std::from_chars(workflow_type.data() + kTypePrefix.size(), workflow_type.data() + workflow_type.size(), n);
+    std::from_chars(workflow_type.data() + kTypePrefix.size(), workflow_type.data() + workflow_type.size(),
+                    n);
   }
   return n;
 }
@@ -53,7 +54,8 @@ void Worker::poll_workflow_task(std::size_t connection) {
                                                  if (stopped_) return;
                                                  if (!reply) note(reply.error());
                                                  poll_workflow_task(connection);
-                                                 if (reply && !(*reply)->task_token().empty()) work(connection, **reply);
+                                                 if (reply && !(*reply)->task_token().empty())
+                                                   work(connection, **reply);
                                                });
 }
 
@@ -68,7 +70,8 @@ void Worker::poll_activity_task(std::size_t connection) {
                                                  if (stopped_) return;
                                                  if (!reply) note(reply.error());
                                                  poll_activity_task(connection);
-                                                 if (reply && !(*reply)->task_token().empty()) work(connection, **reply);
+                                                 if (reply && !(*reply)->task_token().empty())
+                                                   work(connection, **reply);
                                                });
 }
 
@@ -92,10 +95,11 @@ void Worker::work(std::size_t connection, const wf::PollWorkflowTaskQueueRespons
     set_payload(activity->mutable_input(), R"({"customer":"0000-0000","amount":12345})");
   } else {
     command->set_command_type(enums::COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION);
-    set_payload(command->mutable_complete_workflow_execution_command_attributes()->mutable_result(), R"({"ok":true})");
+    set_payload(command->mutable_complete_workflow_execution_command_attributes()->mutable_result(),
+                R"({"ok":true})");
   }
-  api_.call<wf::RespondWorkflowTaskCompletedResponse>(connection, path::kRespondWorkflowTask, request, kCallTimeout,
-                                                      [this](auto reply) {
+  api_.call<wf::RespondWorkflowTaskCompletedResponse>(connection, path::kRespondWorkflowTask, request,
+                                                      kCallTimeout, [this](auto reply) {
                                                         if (!reply) note(reply.error());
                                                       });
 }
@@ -106,8 +110,8 @@ void Worker::work(std::size_t connection, const wf::PollActivityTaskQueueRespons
   request.set_task_token(task.task_token());
   request.set_identity(kIdentity);
   set_payload(request.mutable_result(), R"({"customer":"0000-0000","amount":12345})");
-  api_.call<wf::RespondActivityTaskCompletedResponse>(connection, path::kRespondActivityTask, request, kCallTimeout,
-                                                      [this](auto reply) {
+  api_.call<wf::RespondActivityTaskCompletedResponse>(connection, path::kRespondActivityTask, request,
+                                                      kCallTimeout, [this](auto reply) {
                                                         if (!reply) note(reply.error());
                                                       });
 }

@@ -1,8 +1,8 @@
 // The worker of the load driver: plain polls, no SDK, no sticky queue, no cache.
 //
-// Its one workflow, of type "activities-N", runs N activities one after the other and completes. What comes next is read from the
-// history in each task, so the worker keeps no state. `pollers` polls of each kind are always parked: a poll that brought a task
-// is replaced before the task is worked on.
+// Its one workflow, of type "activities-N", runs N activities one after the other and completes. What comes
+// next is read from the history in each task, so the worker keeps no state. `pollers` polls of each kind are
+// always parked: a poll that brought a task is replaced before the task is worked on.
 #pragma once
 
 #include <cstddef>
@@ -31,8 +31,10 @@ class Worker {
  private:
   void poll_workflow_task(std::size_t connection);
   void poll_activity_task(std::size_t connection);
-  void work(std::size_t connection, const temporal::api::workflowservice::v1::PollWorkflowTaskQueueResponse& task);
-  void work(std::size_t connection, const temporal::api::workflowservice::v1::PollActivityTaskQueueResponse& task);
+  void work(std::size_t connection,
+            const temporal::api::workflowservice::v1::PollWorkflowTaskQueueResponse& task);
+  void work(std::size_t connection,
+            const temporal::api::workflowservice::v1::PollActivityTaskQueueResponse& task);
   void note(const base::Error& error);
 
   Api& api_;

@@ -22,8 +22,9 @@ class Noop : public Workload {
  public:
   explicit Noop(Api& api) : api_(api) {}
   void run(std::size_t slot, UnitDone done) override {
-    api_.call<wf::GetSystemInfoResponse>(slot, path::kGetSystemInfo, wf::GetSystemInfoRequest(), kCallTimeout,
-                                         [done = std::move(done)](auto reply) mutable { done(status_of(reply)); });
+    api_.call<wf::GetSystemInfoResponse>(
+        slot, path::kGetSystemInfo, wf::GetSystemInfoRequest(), kCallTimeout,
+        [done = std::move(done)](auto reply) mutable { done(status_of(reply)); });
   }
 
  private:
@@ -73,8 +74,9 @@ class Signal : public Workload {
     (*payload->mutable_metadata())["encoding"] = "json/plain";
     payload->set_data(R"({"amount":12345})");
     ++sent_;
-    api_.call<wf::SignalWorkflowExecutionResponse>(slot, path::kSignalWorkflow, request, kCallTimeout,
-                                                   [done = std::move(done)](auto reply) mutable { done(status_of(reply)); });
+    api_.call<wf::SignalWorkflowExecutionResponse>(
+        slot, path::kSignalWorkflow, request, kCallTimeout,
+        [done = std::move(done)](auto reply) mutable { done(status_of(reply)); });
   }
 
  private:
@@ -117,7 +119,8 @@ class WholeWorkflow : public Workload {
   }
 
  private:
-  void wait_for_close(std::size_t slot, std::string id, std::string run_id, std::string page_token, UnitDone done) {
+  void wait_for_close(std::size_t slot, std::string id, std::string run_id, std::string page_token,
+                      UnitDone done) {
     wf::GetWorkflowExecutionHistoryRequest request;
     request.set_namespace_(api_.name_space());
     request.mutable_execution()->set_workflow_id(id);
@@ -125,20 +128,23 @@ class WholeWorkflow : public Workload {
     request.set_wait_new_event(true);
     request.set_history_event_filter_type(enums::HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT);
     request.set_next_page_token(page_token);
-    auto answered = [this, slot, id = std::move(id), run_id = std::move(run_id),
-                     done = std::move(done)](base::Result<const wf::GetWorkflowExecutionHistoryResponse*> reply) mutable {
+    auto answered = [this, slot, id = std::move(id), run_id = std::move(run_id), done = std::move(done)](
+                        base::Result<const wf::GetWorkflowExecutionHistoryResponse*> reply) mutable {
       if (!reply) return done(std::unexpected(reply.error()));
       const auto& events = (*reply)->history().events();
       if (events.empty()) {
-        return wait_for_close(slot, std::move(id), std::move(run_id), (*reply)->next_page_token(), std::move(done));
+        return wait_for_close(slot, std::move(id), std::move(run_id), (*reply)->next_page_token(),
+                              std::move(done));
       }
       const auto type = events.rbegin()->event_type();
       if (type != enums::EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED) {
-        return done(base::fail(base::Code::kFailedPrecondition, "the workflow ended with " + enums::EventType_Name(type)));
+        return done(base::fail(base::Code::kFailedPrecondition,
+                               "the workflow ended with " + enums::EventType_Name(type)));
       }
       done({});
     };
-    api_.call<wf::GetWorkflowExecutionHistoryResponse>(slot, path::kGetHistory, request, kPollTimeout, std::move(answered));
+    api_.call<wf::GetWorkflowExecutionHistoryResponse>(slot, path::kGetHistory, request, kPollTimeout,
+                                                       std::move(answered));
   }
 
   Api& api_;
@@ -151,8 +157,9 @@ class WholeWorkflow : public Workload {
 
 }  // namespace
 
-void start_workflow(Api& api, std::size_t connection, const std::string& workflow_id, const std::string& workflow_type,
-                    const std::string& task_queue, std::move_only_function<void(base::Result<std::string>)> done) {
+void start_workflow(Api& api, std::size_t connection, const std::string& workflow_id,
+                    const std::string& workflow_type, const std::string& task_queue,
+                    std::move_only_function<void(base::Result<std::string>)> done) {
   wf::StartWorkflowExecutionRequest request;
   request.set_namespace_(api.name_space());
   request.set_workflow_id(workflow_id);

@@ -1,7 +1,8 @@
 // The workloads of the bench: what one unit of each is, seen from the client.
 //
-// A unit of a running workload ends when the client *knows*: the answer of the call, or, for a whole workflow, the close event
-// from a long poll of GetWorkflowExecutionHistory (close-event filter), which is how SDKs wait for a result.
+// A unit of a running workload ends when the client *knows*: the answer of the call, or, for a whole
+// workflow, the close event from a long poll of GetWorkflowExecutionHistory (close-event filter), which is
+// how SDKs wait for a result.
 #pragma once
 
 #include <cstddef>
@@ -43,7 +44,8 @@ struct WorkloadOptions {
 std::unique_ptr<Workload> make_workload(std::string_view name, Api& api, const WorkloadOptions& options);
 
 // Starts a workflow and hands on its run id.
-void start_workflow(Api& api, std::size_t connection, const std::string& workflow_id, const std::string& workflow_type,
-                    const std::string& task_queue, std::move_only_function<void(base::Result<std::string>)> done);
+void start_workflow(Api& api, std::size_t connection, const std::string& workflow_id,
+                    const std::string& workflow_type, const std::string& task_queue,
+                    std::move_only_function<void(base::Result<std::string>)> done);
 
 }  // namespace perdure::bench

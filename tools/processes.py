@@ -98,7 +98,7 @@ class Server:
         self.address = f"127.0.0.1:{self.port}"
         self.log = self.data.with_name(self.data.name + ".log")
         self.process = None
-        self._environment = environment or {}
+        self.environment = environment or {}
 
     def command(self):
         """The command line; whatever has to exist on disk before the start is made here."""
@@ -107,7 +107,7 @@ class Server:
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.data.parent,
-                                            env={**os.environ, **self._environment})
+                                            env={**os.environ, **self.environment})
         try:
             wait_for_server(self.address, self.process, self.deadline)
             have_namespace(self.address)

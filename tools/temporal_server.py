@@ -49,18 +49,18 @@ class TemporalServer(processes.Server):
 
     def __init__(self, data, port=None, environment=None):
         super().__init__(data, port)
-        self._environment = {
+        self.environment = {
             "DB": "sqlite", "SQLITE_SYNCHRONOUS": "2", "BIND_ON_IP": "127.0.0.1", "NUM_HISTORY_SHARDS": str(SHARDS),
             "DBNAME": str(self.data / "temporal.db"), "VISIBILITY_DBNAME": str(self.data / "visibility.db"),
             "DYNAMIC_CONFIG_FILE_PATH": str(self.data / "dynamic.yaml"), "TEMPORAL_VERSION_CHECK_DISABLED": "1",
             "LOG_LEVEL": "error", "FRONTEND_GRPC_PORT": str(self.port), **(environment or {})}
         for name in ("FRONTEND_HTTP_PORT", "FRONTEND_MEMBERSHIP_PORT", "HISTORY_GRPC_PORT", "HISTORY_MEMBERSHIP_PORT",
                      "MATCHING_GRPC_PORT", "MATCHING_MEMBERSHIP_PORT", "WORKER_GRPC_PORT", "WORKER_MEMBERSHIP_PORT"):
-            self._environment[name] = str(processes.free_port())
+            self.environment[name] = str(processes.free_port())
 
     def settings(self):
         """What is passed by environment variables and dynamic configuration, for a report."""
-        return {**self._environment, **DYNAMIC_CONFIG}
+        return {**self.environment, **DYNAMIC_CONFIG}
 
     def command(self):
         binary = install()
