@@ -39,7 +39,9 @@ struct Settings {
   double patience = 60;  // for first_answer and prepare
 };
 
-base::Duration of_seconds(double seconds) { return base::Duration(static_cast<std::int64_t>(seconds * 1e9)); }
+base::Duration of_seconds(double seconds) {
+  return base::Duration(static_cast<std::int64_t>(seconds * 1e9));
+}
 
 // One call, waited for.
 template <class Response, class Request>
@@ -191,4 +193,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace perdure::bench
 
-int main(int argc, char** argv) { return perdure::bench::run(argc, argv); }
+int main(int argc, char** argv) {
+  return perdure::bench::run(argc, argv);
+}

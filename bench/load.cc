@@ -13,10 +13,18 @@ constexpr base::Duration kLongestWarmUp = std::chrono::seconds(20);
 constexpr base::Duration kLongestPreparation = std::chrono::seconds(120);
 constexpr base::Duration kLongestDrain = std::chrono::seconds(15);
 
-base::Time now() { return base::system_clock().now(); }
-double seconds(base::Duration duration) { return std::chrono::duration<double>(duration).count(); }
-double ms(base::Duration duration) { return seconds(duration) * 1e3; }
-double us(base::Duration duration) { return seconds(duration) * 1e6; }
+base::Time now() {
+  return base::system_clock().now();
+}
+double seconds(base::Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+double ms(base::Duration duration) {
+  return seconds(duration) * 1e3;
+}
+double us(base::Duration duration) {
+  return seconds(duration) * 1e6;
+}
 
 // Runs the client until `met`, or says what was waited for.
 template <class Condition>

@@ -18,7 +18,9 @@ void set_payload(temporal::api::common::v1::Payloads* payloads, std::string_view
 
 }  // namespace
 
-std::string workflow_type(int activities) { return std::string(kTypePrefix) + std::to_string(activities); }
+std::string workflow_type(int activities) {
+  return std::string(kTypePrefix) + std::to_string(activities);
+}
 
 int activities_of(const std::string& workflow_type) {
   int n = 0;
