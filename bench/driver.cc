@@ -1,10 +1,11 @@
-// perdure-bench: puts one workload on a server that speaks Temporal's API, and prints its figures as one JSON
-// object.
+// perdure-bench: puts one workload on a server that speaks Temporal's API, and prints its figures as JSON.
 //
 //   perdure-bench one_activity --address 127.0.0.1:7233 --server-pid 4711 [--metrics HOST:PORT]
-//   [--in-flight 128] … perdure-bench first_answer --address …   waits for the first answered GetSystemInfo
-//   and prints when that was perdure-bench prepare --address …        makes the namespace where it is missing
-//   and waits until it takes a workflow
+//   perdure-bench first_answer --address …
+//   perdure-bench prepare --address …
+//
+// first_answer waits for the first answered GetSystemInfo and prints when that was; prepare makes the
+// namespace where it is missing and waits until it takes a workflow.
 //
 // bench/run.py starts the servers, runs this once per workload and repetition, and prints the table.
 #include <unistd.h>

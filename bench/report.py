@@ -1,4 +1,4 @@
-"""What the bench prints and writes: medians, the table, the flat JSON object. Pure: no clock, no process, no file."""
+"""What the bench prints and writes: medians, the table, the flat JSON object. No clock, no process, no file."""
 
 import statistics
 
@@ -102,9 +102,7 @@ def notes(medians):
     lines = []
     noop = medians.get("noop", {})
     if noop.get("per_s") and "start" in medians:
-        lines.append(
-            f"start runs at {100 * medians['start']['per_s'] / noop['per_s']:.0f} % of the no-op rate"
-        )
+        lines.append(f"start runs at {100 * medians['start']['per_s'] / noop['per_s']:.0f} % of the no-op rate")
     for name in ("start_complete", "one_activity"):
         if noop.get("cpu_us") and name in medians:
             calls = CALLS[name]
@@ -115,9 +113,7 @@ def notes(medians):
     threads = medians.get("one_activity", {}).get("cpu_us_by_thread") or {}
     dear = sorted(((cpu or 0, thread) for thread, cpu in threads.items()), reverse=True)[:6]
     if dear:
-        lines.append(
-            "one_activity by thread: " + ", ".join(f"{thread} {cpu:,.0f} µs" for cpu, thread in dear)
-        )
+        lines.append("one_activity by thread: " + ", ".join(f"{thread} {cpu:,.0f} µs" for cpu, thread in dear))
     parked = medians.get("parked_polls")
     if parked:
         lines.append(
@@ -152,6 +148,4 @@ def flat(medians, start, prefix=""):
         out[f"fsyncs_per_{name}"] = figures.get("fsyncs")
         out[f"log_bytes_per_{name}"] = figures.get("log_bytes")
     out.update(start)
-    return {
-        prefix + key: round(value, 4) if isinstance(value, float) else value for key, value in out.items()
-    }
+    return {prefix + key: round(value, 4) if isinstance(value, float) else value for key, value in out.items()}

@@ -27,9 +27,7 @@ class Medians(unittest.TestCase):
         self.assertEqual(report.median_of([{"a": 1}, {"a": None}, {"a": 3}, {}]), {"a": 2})
 
     def test_nested(self):
-        self.assertEqual(
-            report.median_of([{"t": {"x": 1, "y": 4}}, {"t": {"x": 3}}]), {"t": {"x": 2, "y": 4}}
-        )
+        self.assertEqual(report.median_of([{"t": {"x": 1, "y": 4}}, {"t": {"x": 3}}]), {"t": {"x": 2, "y": 4}})
 
 
 class Table(unittest.TestCase):

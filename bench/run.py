@@ -3,7 +3,8 @@
 
   bench/run.py [--json FILE] [--against temporal] [--quick] [--binary build/perdure]
 
-`--against temporal` puts the same load, in the same run and in turns, on Temporal's own server (installed where it is missing).
+`--against temporal` puts the same load, in the same run and in turns, on Temporal's own server, which is
+installed where it is missing.
 Each repetition starts the server anew on an empty directory. What the figures mean: bench/README.md.
 """
 
@@ -129,7 +130,7 @@ class Bench:
 
     @contextlib.contextmanager
     def running(self, side, log):
-        """Starts the server on its core; yields its process and the milliseconds from exec to the first answered call."""
+        """Starts the server on its core; yields its process and the ms from exec to the first answered call."""
         waiter = subprocess.Popen(
             [self.options.driver, "first_answer", "--address", side.address],
             stdout=subprocess.PIPE,
@@ -164,10 +165,7 @@ class Bench:
         side = make_side(data, self.options)
         self.settings[side.name] = side.settings
         figures = {}
-        with open(data.with_suffix(".log"), "wb") as log, self.running(side, log) as (
-            process,
-            first_answer_ms,
-        ):
+        with open(data.with_suffix(".log"), "wb") as log, self.running(side, log) as (process, first_answer_ms):
             time.sleep(SETTLE_S)
             start = {"first_answer_ms": first_answer_ms, "idle_rss_mib": resident_mib(process.pid)}
             self.drive("prepare", side, process.pid)
@@ -177,7 +175,8 @@ class Bench:
                 workload = name.removesuffix("_alone")
                 figures[name] = self.drive(workload, side, process.pid, *arguments)
                 print(
-                    f"  {number + 1}/{self.options.repetitions} {side.name}: {title.strip()}: {figures[name]['per_s']:,.0f} per s",
+                    f"  {number + 1}/{self.options.repetitions} {side.name}: {title.strip()}: "
+                    f"{figures[name]['per_s']:,.0f} per s",
                     file=sys.stderr,
                 )
         shutil.rmtree(data, ignore_errors=True)
@@ -205,10 +204,10 @@ def settings_lines(bench):
     yield f"pinning   server on core {bench.server_core}, driver on core {bench.driver_core}"
     yield f"data      {bench.place} ({file_system_of(bench.place)})"
     yield (
-        f"load      128 units in flight (1 where it says so), 4 connections, 32 polls of each kind parked by the worker, "
+        "load      128 units in flight (1 where it says so), 4 connections, the worker parks 32 polls of each kind, "
         f"windows of {options.seconds:g} s, medians of {options.repetitions}, a fresh server each time"
     )
-    yield "worker    plain polls, no sticky queue; a workflow's end is known from a history long poll (close-event filter)"
+    yield "worker    plain polls, no sticky queue; a workflow has ended when a history long poll (close event) says so"
     for name, settings in bench.settings.items():
         for key, value in settings:
             yield f"{name:9s} {key}={value}"
@@ -233,30 +232,20 @@ def print_report(bench):
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--json", type=pathlib.Path, metavar="FILE", help="also write the figures as one flat object"
-    )
-    parser.add_argument("--against", choices=["temporal"], help="measure Temporal's own server too, in turns")
-    parser.add_argument("--alone", action="store_true", help="with --against: leave ours out")
-    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build/perdure")
-    parser.add_argument("--driver", type=pathlib.Path, default=ROOT / "build/bench/perdure-bench")
-    parser.add_argument(
-        "--place",
-        type=pathlib.Path,
-        default=ROOT / "build/bench-data",
-        help="where the servers keep their data",
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="one repetition of short windows: a look, not a measurement"
-    )
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3, help="length of each measured window")
-    parser.add_argument(
-        "workloads", nargs="*", help=f"only these of: {' '.join(name for name, _, _ in report.WORKLOADS)}"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--json", type=pathlib.Path, metavar="FILE", help="also write the figures as one flat object")
+    add("--against", choices=["temporal"], help="measure Temporal's own server too, in turns")
+    add("--alone", action="store_true", help="with --against: leave ours out")
+    add("--build", type=pathlib.Path, default=ROOT / "build", help="the build tree to measure")
+    add("--binary", type=pathlib.Path, help="the server; default: perdure in the build tree")
+    add("--driver", type=pathlib.Path, help="default: bench/perdure-bench in the build tree")
+    add("--place", type=pathlib.Path, help="where the servers keep their data")
+    add("--quick", action="store_true", help="one repetition of short windows: a look, not a measurement")
+    add("--repetitions", type=int, default=5)
+    add("--seconds", type=float, default=3, help="length of each measured window")
+    names = " ".join(name for name, _, _ in report.WORKLOADS)
+    add("workloads", nargs="*", help=f"only these of: {names}")
     options = parser.parse_args(arguments)
     if options.quick:
         options.repetitions, options.seconds = 1, 1.0
@@ -265,6 +254,9 @@ def parse(arguments):
         parser.error(f"no workload of the name {', '.join(sorted(unknown))}")
     if options.alone and not options.against:
         parser.error("--alone needs --against")
+    options.binary = options.binary or options.build / "perdure"
+    options.driver = options.driver or options.build / "bench/perdure-bench"
+    options.place = options.place or options.build / "bench-data"
     options.binary, options.driver, options.place = (
         path.absolute() for path in (options.binary, options.driver, options.place)
     )
@@ -279,7 +271,8 @@ def main(arguments=None):
     options.place.mkdir(parents=True, exist_ok=True)
     if file_system_of(options.place) in MEMORY_FILE_SYSTEMS:
         sys.exit(
-            f"{options.place} is on {file_system_of(options.place)}: a durable server cannot be measured in memory; use --place"
+            f"{options.place} is on {file_system_of(options.place)}: a durable server cannot be measured in memory; "
+            "use --place"
         )
     bench = Bench(options)
     sides = ([] if options.alone else [perdure]) + ([temporal] if options.against else [])
