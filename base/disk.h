@@ -3,12 +3,16 @@
 // Production: posix_disk(). Tests: SimDisk (base/sim_disk.h), which keeps apart what was written and what was synced. Blocking
 // calls; they belong on an executor made for I/O. Paths are absolute or relative to the disk's root.
 //
+// Failures: NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, RESOURCE_EXHAUSTED (no space left), otherwise UNAVAILABLE; the message
+// names the path.
+//
 // Thread rule: Disk from any thread; one File from one thread at a time.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,8 +24,10 @@ namespace perdure::base {
 class File {
  public:
   virtual ~File() = default;  // closes; what was not synced may be lost by a crash
-  // Reads up to size bytes at offset; a short result means the end of the file.
-  virtual Result<std::string> read(std::uint64_t offset, std::size_t size) = 0;
+  // Reads up to out.size() bytes at offset and says how many; fewer means the end of the file.
+  virtual Result<std::size_t> read_into(std::uint64_t offset, std::span<char> out) = 0;
+  // The same as a string of its own.
+  Result<std::string> read(std::uint64_t offset, std::size_t size);
   // Writes all of `bytes` at offset (extending the file if needed), or fails; on failure what was written is unknown.
   virtual Status write(std::uint64_t offset, std::string_view bytes) = 0;
   // Makes everything written durable (fdatasync). After a failure the durable content is unknown: the caller must not go on.
@@ -59,5 +65,11 @@ class Disk {
 };
 
 Disk& posix_disk();
+
+// Writes a small file whole: a temporary file beside it, synced, renamed over it, the directory synced. After a crash the old or
+// the new content is there, never a part.
+Status replace_file(Disk& disk, const std::string& directory, const std::string& name, std::string_view bytes);
+// The whole content of a file.
+Result<std::string> read_file(Disk& disk, const std::string& path);
 
 }  // namespace perdure::base

@@ -35,7 +35,6 @@ class SimScheduler {
   friend class SimExecutor;
   ManualClock& clock_;
   std::vector<SimExecutor*> executors_;
-  const SimExecutor* current_ = nullptr;  // whose turn it is
 };
 
 }  // namespace perdure::base

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,7 +11,6 @@
 
 #include "base/result.h"
 #include "base/time.h"
-#include "bench/sync_counter.h"
 
 namespace perdure::bench {
 
@@ -34,14 +32,14 @@ struct Reading {
   base::Duration driver_cpu{};
   std::int64_t rss_kib = 0;
   std::map<std::string, base::Duration> threads;  // CPU by thread name, of the threads that are there
-  std::optional<double> fsyncs;                   // from the server's counters; else counted by the kernel
+  std::optional<double> fsyncs;                   // from the server's counters, where it has them
   std::optional<double> log_bytes;
 };
 
 class Meter {
  public:
   // `metrics`: "host:port" of the server's Prometheus text, or empty.
-  Meter(int server_pid, std::string metrics);
+  Meter(int server_pid, std::string metrics) : pid_(server_pid), metrics_(std::move(metrics)) {}
 
   // UNAVAILABLE when the server has no /proc entry, or does not answer on its metrics port.
   base::Result<Reading> read() const;
@@ -49,8 +47,6 @@ class Meter {
  private:
   int pid_;
   std::string metrics_;
-  std::unique_ptr<SyncCounter>
-      syncs_;  // only where there are no metrics: tracing costs every system call a little
 };
 
 }  // namespace perdure::bench
