@@ -3,12 +3,14 @@
 // Thread rule: any thread.
 #pragma once
 
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/guarded.h"
 #include "base/random.h"
 #include "server/core/catalog.h"
 #include "server/store/store.h"
@@ -16,6 +18,8 @@
 namespace perdure::catalog {
 
 // Keys of catalog entries: "ns/<id>" → NamespaceRecord, "key/token" → the token key.
+inline constexpr const char* kTokenKey = "key/token";
+
 class CatalogStore {
  public:
   // The present snapshot; never null. Cheap enough for every request.
@@ -23,7 +27,7 @@ class CatalogStore {
 
   // Changes the catalog: `change` gets the present catalog and returns the entries to write (none: nothing to do), or an error,
   // which becomes the answer. Serialised with all other changes. `done` when the change is durable and seen by every later
-  // snapshot(), with what `change` was given plus the change.
+  // snapshot().
   using Change = std::move_only_function<base::Result<std::vector<store::CatalogEntry>>(const core::Catalog&)>;
   void update(Change change, store::Done<void> done);
 
@@ -31,24 +35,32 @@ class CatalogStore {
   // Loads from the store (blocking, before serving) and applies entries of replayed groups.
   base::Status load(store::Store& store);
   void apply(const std::vector<store::CatalogEntry>& entries);
-  // How update() reaches the log: set once by History. `committed` runs when the entries are durable, or with the error.
+  // How update() reaches the log: set once by History. The callback runs when the entries are durable, or with the error;
+  // update() applies them to the snapshot itself.
   using Append = std::function<void(std::vector<store::CatalogEntry>, store::Done<void>)>;
   void set_append(Append append);
   // All entries, for a full projection.
   std::vector<store::CatalogEntry> entries() const;
 
  private:
-  void next();
-
   struct Waiting {
     Change change;
     store::Done<void> done;
   };
-  mutable std::mutex mutex_;
-  std::shared_ptr<const core::Catalog> snapshot_ = std::make_shared<core::Catalog>();
-  std::vector<Waiting> queue_;
-  bool busy_ = false;
-  Append append_;
+  struct Changes {
+    std::deque<Waiting> queue;
+    bool busy = false;
+    Append append;
+  };
+  struct Content {
+    std::map<std::string, std::string> entries;
+    std::shared_ptr<const core::Catalog> catalog = std::make_shared<core::Catalog>();
+  };
+
+  void next();
+
+  base::Guarded<Content> content_;
+  base::Guarded<Changes> changes_;
 };
 
 // A new namespace record with a fresh id and the defaults of the dev server.

@@ -40,6 +40,11 @@ class MethodTable {
   void add(Method method);
   // nullptr for an unknown path.
   const Method* find(std::string_view full_name) const;
+  // All rows, in no order.
+  template <class Visit>
+  void each(Visit visit) const {
+    for (const auto& [name, method] : methods_) visit(method);
+  }
   // Hands the call to its handler, or finishes it UNIMPLEMENTED with the text SDKs look for ("unknown method …").
   void dispatch(std::string_view full_name, std::shared_ptr<Call> call) const;
 
@@ -50,6 +55,9 @@ class MethodTable {
   };
   std::unordered_map<std::string, Method, Hash, std::equal_to<>> methods_;
 };
+
+// UNIMPLEMENTED with the text that SDKs look for.
+std::unexpected<base::Error> unknown_method(std::string_view full_name);
 
 inline constexpr std::string_view kWorkflowService = "/temporal.api.workflowservice.v1.WorkflowService/";
 inline constexpr std::string_view kOperatorService = "/temporal.api.operatorservice.v1.OperatorService/";

@@ -18,6 +18,7 @@
 #include "server/catalog/catalog.h"
 #include "server/core/command.h"
 #include "server/core/limits/limits.h"
+#include "server/history/token.h"
 #include "server/matching/matching.h"
 #include "server/store/store.h"
 
@@ -105,9 +106,5 @@ class History : public matching::TaskStarter {
  private:
   std::unique_ptr<Engine> engine_;
 };
-
-// Task tokens: signed with the catalog's key (rule E17). read fails INVALID_ARGUMENT for bytes that are no token of ours.
-std::string write_token(const core::pb::TaskToken& token, const std::string& key);
-Result<core::pb::TaskToken> read_token(std::string_view bytes, const std::string& key);
 
 }  // namespace perdure::history
