@@ -4,7 +4,7 @@
 // on a thread of its own (ThreadExecutor); tests run many on one thread from a seed (SimScheduler). Code above never creates
 // threads, locks or sleeps: it posts.
 //
-// Thread rule: post() from any thread; everything else from the executor's own tasks.
+// Thread rule: post() and is_current() from any thread; everything else from the executor's own tasks.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +41,9 @@ class Executor {
   // Queues `task`; `bytes` is what it holds on to (its share of the lane's bound). False: the lane is full, or the executor has
   // stopped; the task was destroyed without running. Tasks of one lane from one thread run in order.
   virtual bool post(Lane lane, std::size_t bytes, Task task) = 0;
+
+  // True inside a task, timer or end of turn of this executor: what belongs here may then be done at once, without a post.
+  virtual bool is_current() const = 0;
 
   // Runs `task` at the first loop turn at or after `when`. Own thread only.
   virtual TimerId call_at(Time when, Task task) = 0;

@@ -24,6 +24,8 @@ class SimExecutor : public Executor {
     return true;
   }
 
+  bool is_current() const override { return scheduler_.current_ == this; }
+
   TimerId call_at(Time when, Task task) override {
     const TimerId id = ++last_timer_;
     timers_.emplace(std::pair(when, id), std::move(task));
@@ -43,6 +45,17 @@ class SimExecutor : public Executor {
 
   // Runs one turn; false when there was nothing to run.
   bool turn() {
+    scheduler_.current_ = this;
+    const bool worked = run_tasks_and_timers();
+    if (worked && end_of_turn_) end_of_turn_();
+    scheduler_.current_ = nullptr;
+    return worked;
+  }
+
+  Time next_timer() const { return timers_.empty() ? kNever : timers_.begin()->first.first; }
+
+ private:
+  bool run_tasks_and_timers() {
     bool worked = false;
     for (int lane = 0; lane < kLanes; ++lane) {
       for (std::size_t n = lanes_[lane].size(); n > 0; --n) {
@@ -59,13 +72,9 @@ class SimExecutor : public Executor {
       node.mapped()();
       worked = true;
     }
-    if (worked && end_of_turn_) end_of_turn_();
     return worked;
   }
 
-  Time next_timer() const { return timers_.empty() ? kNever : timers_.begin()->first.first; }
-
- private:
   SimScheduler& scheduler_;
   const ExecutorLimits limits_;
   std::function<void()> end_of_turn_;

@@ -35,6 +35,7 @@ class SimScheduler {
   friend class SimExecutor;
   ManualClock& clock_;
   std::vector<SimExecutor*> executors_;
+  const SimExecutor* current_ = nullptr;  // whose turn it is
 };
 
 }  // namespace perdure::base

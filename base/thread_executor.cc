@@ -1,6 +1,7 @@
 #include <pthread.h>
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -46,6 +47,11 @@ class ThreadExecutor : public Executor {
     return true;
   }
 
+  // Only this loop's thread can find its own id there, and it wrote it itself.
+  bool is_current() const override {
+    return loop_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
+
   TimerId call_at(Time when, Task task) override {
     const TimerId id = ++last_timer_;
     timers_.emplace(std::pair(when, id), std::move(task));
@@ -74,6 +80,7 @@ class ThreadExecutor : public Executor {
   }
 
   void run() {
+    loop_.store(std::this_thread::get_id(), std::memory_order_relaxed);
     pthread_setname_np(pthread_self(), name_.substr(0, 15).c_str());
     std::vector<Queued> batch;
     for (;;) {
@@ -143,6 +150,7 @@ class ThreadExecutor : public Executor {
   std::unordered_map<TimerId, Time> times_;
   TimerId last_timer_ = 0;
 
+  std::atomic<std::thread::id> loop_{};
   std::thread thread_;  // last: the loop uses everything above
 };
 

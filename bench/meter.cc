@@ -123,6 +123,10 @@ std::optional<double> metric_of(std::string_view text, std::string_view name) {
   return sum;
 }
 
+Meter::Meter(int server_pid, std::string metrics) : pid_(server_pid), metrics_(std::move(metrics)) {
+  if (metrics_.empty()) syncs_ = std::make_unique<SyncCounter>(pid_);
+}
+
 base::Result<Reading> Meter::read() const {
   const std::string proc = "/proc/" + std::to_string(pid_);
   const auto ticks = sysconf(_SC_CLK_TCK);
@@ -134,6 +138,7 @@ base::Result<Reading> Meter::read() const {
   reading.driver_cpu = cpu_of_stat(own_stat, ticks).value_or(base::Duration::zero());
   reading.rss_kib = field_of(status, "VmRSS:").value_or(0);
   reading.threads = cpu_by_thread_name(proc + "/task");
+  if (syncs_) reading.fsyncs = syncs_->count();
   if (!metrics_.empty()) {
     TRY(const auto text, metrics_text(metrics_));
     reading.fsyncs = metric_of(text, "perdure_log_fsyncs_total");

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "bench/sync_counter.h"
 
 namespace perdure::bench {
 
@@ -32,14 +34,14 @@ struct Reading {
   base::Duration driver_cpu{};
   std::int64_t rss_kib = 0;
   std::map<std::string, base::Duration> threads;  // CPU by thread name, of the threads that are there
-  std::optional<double> fsyncs;                   // from the server's counters, where it has them
+  std::optional<double> fsyncs;                   // from the server's counters; else counted by the kernel
   std::optional<double> log_bytes;
 };
 
 class Meter {
  public:
   // `metrics`: "host:port" of the server's Prometheus text, or empty.
-  Meter(int server_pid, std::string metrics) : pid_(server_pid), metrics_(std::move(metrics)) {}
+  Meter(int server_pid, std::string metrics);
 
   // UNAVAILABLE when the server has no /proc entry, or does not answer on its metrics port.
   base::Result<Reading> read() const;
@@ -47,6 +49,8 @@ class Meter {
  private:
   int pid_;
   std::string metrics_;
+  std::unique_ptr<SyncCounter>
+      syncs_;  // only where there are no metrics: tracing costs every system call a little
 };
 
 }  // namespace perdure::bench

@@ -104,10 +104,15 @@ class Server:
         """The command line; whatever has to exist on disk before the start is made here."""
         raise NotImplementedError
 
-    def start(self):
+    def spawn(self):
+        """Start the process without waiting for anything."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.data.parent,
                                             env={**os.environ, **self.environment})
+
+    def start(self):
+        """Start the process and return when it answers and has the namespace `default`."""
+        self.spawn()
         try:
             wait_for_server(self.address, self.process, self.deadline)
             have_namespace(self.address)

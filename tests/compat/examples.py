@@ -62,6 +62,7 @@ def main():
             problem = run_once(language, programs, options.address, pathlib.Path(place))
         print(f"{'FAIL' if problem else 'ok  '} loan_application in {language}{': ' + problem if problem else ''}", flush=True)
         failed += problem is not None
+    print(f"examples: {2 - failed} passed, {failed} failed")
     sys.exit(failed > 0)
 
 

@@ -8,6 +8,7 @@
 Without --suite all suites run, one after another. Exit status 1 when one of them failed.
 """
 import argparse
+import json
 import os
 import pathlib
 import subprocess
@@ -28,8 +29,24 @@ def python_suite(address, names):
 
 def go_suite(address, names):
     chosen = ["-run", "TestScenarios$/^(" + "|".join(names) + ")$"] if names else []
-    command = [toolchain.go(), "test", "-count=1", "-parallel", "16", "-timeout", "150s", *chosen, "./..."]
-    return subprocess.run(command, cwd=HERE / "go", env={**os.environ, "PERDURE_ADDRESS": address}).returncode
+    command = [toolchain.go(), "test", "-json", "-count=1", "-parallel", "16", "-timeout", "150s", *chosen, "./..."]
+    began = time.monotonic()
+    process = subprocess.Popen(command, cwd=HERE / "go", env={**os.environ, "PERDURE_ADDRESS": address},
+                               stdout=subprocess.PIPE, text=True)
+    output, passed, failed = {}, 0, []
+    for line in process.stdout:
+        event = json.loads(line)
+        name = event.get("Test", "")
+        output[name] = output.get(name, "") + event.get("Output", "")
+        if event["Action"] in ("pass", "fail") and "/" in name:
+            print(f"{'ok  ' if event['Action'] == 'pass' else 'FAIL'} {name.partition('/')[2]} ({event['Elapsed']:.1f} s)", flush=True)
+            passed += event["Action"] == "pass"
+            failed += [name] if event["Action"] == "fail" else []
+    status = process.wait() or int(passed == 0)
+    for name in failed or ([""] if status else []):  # what belongs to no scenario matters only when none explains the failure
+        print(f"\n--- {name.partition('/')[2]}\n{output.get(name, '')}{'' if name else output.get('TestScenarios', '')}")
+    print(f"go: {passed} passed, {len(failed) or int(status != 0)} failed, {time.monotonic() - began:.1f} s")
+    return status
 
 
 def examples_suite(address, names):

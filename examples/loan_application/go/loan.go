@@ -54,7 +54,7 @@ func NotifyApplicant(ctx context.Context, applicant string) (string, error) {
 
 func LoanApplication(ctx workflow.Context, applicant string) (string, error) {
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: 10 * time.Second,
+		StartToCloseTimeout: 5 * time.Second,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 1},
 	})
 	var notified string

@@ -17,7 +17,7 @@ async def notify_applicant(applicant: str) -> str:
     body = json.dumps({"applicant": applicant}).encode()
 
     def post():
-        with urllib.request.urlopen(urllib.request.Request(url, body), timeout=5) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, body), timeout=3) as answer:
             return json.load(answer)["notified"]
 
     return await asyncio.to_thread(post)  # an HTTP error raises, and the server schedules the next attempt
@@ -28,6 +28,6 @@ class LoanApplication:
     @workflow.run
     async def run(self, applicant: str) -> str:
         notified = await workflow.execute_activity(
-            notify_applicant, applicant, start_to_close_timeout=timedelta(seconds=10),
+            notify_applicant, applicant, start_to_close_timeout=timedelta(seconds=5),
             retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1.0))
         return f"loan application of {notified} is complete"
