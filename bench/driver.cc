@@ -35,6 +35,8 @@ struct Settings {
   std::size_t connections = 4;
   std::size_t polls = 10'000;
   std::size_t queues = 100;
+  std::size_t units = 100'000;
+  std::string name;
   double seconds = 3;
   double warm_up = 0.5;
   double patience = 60;  // for first_answer and prepare
@@ -55,7 +57,14 @@ base::Status ask(Api& api, std::string_view path, const Request& request) {
   return *status;
 }
 
-// Connects and asks until GetSystemInfo is answered.
+base::Status read_workflow(Api& api, const std::string& id) {
+  wf::GetWorkflowExecutionHistoryRequest request;
+  request.set_namespace_(api.name_space());
+  request.mutable_execution()->set_workflow_id(id);
+  return ask<wf::GetWorkflowExecutionHistoryResponse>(api, path::kGetHistory, request);
+}
+
+// Connects and asks until there is an answer, to GetSystemInfo or to the read of a workflow's history.
 base::Result<json> first_answer(const Settings& settings) {
   const auto end = base::system_clock().now() + of_seconds(settings.patience);
   std::string last_error;
@@ -64,7 +73,9 @@ base::Result<json> first_answer(const Settings& settings) {
     base::Status answered;
     if (client) {
       Api api(**client, settings.name_space);
-      answered = ask<wf::GetSystemInfoResponse>(api, path::kGetSystemInfo, wf::GetSystemInfoRequest());
+      answered = settings.name.empty()
+                     ? ask<wf::GetSystemInfoResponse>(api, path::kGetSystemInfo, wf::GetSystemInfoRequest())
+                     : read_workflow(api, settings.name);
     } else {
       answered = std::unexpected(client.error());
     }
@@ -113,6 +124,7 @@ json as_json(const Figures& f) {
            {"cpu_us", f.server_cpu_us},
            {"server_cpu_percent", f.server_cpu_percent},
            {"driver_cpu_percent", f.driver_cpu_percent},
+           {"other_cpu_percent", f.other_cpu_percent},
            {"p50_ms", f.p50_ms},
            {"p99_ms", f.p99_ms},
            {"cpu_us_by_thread", f.cpu_us_by_thread},
@@ -143,6 +155,11 @@ base::Result<json> measure(const Settings& settings) {
   TRY(auto client, GrpcClient::connect(settings.address, settings.connections));
   Api api(*client, settings.name_space);
   if (settings.workload == "prepare") return prepare(api, settings);
+  if (settings.workload == "fill") {
+    workload = make_workload("start", api, {.run_name = settings.name});
+    TRY(const double per_s, run_units(api, *workload, settings.in_flight, settings.units));
+    return json{{"per_s", per_s}};
+  }
   const Meter meter(settings.server_pid, settings.metrics);
   const std::string run_name =
       settings.workload + "-" + std::to_string(base::system_clock().now().time_since_epoch().count());
@@ -177,6 +194,9 @@ int run(int argc, char** argv) {
   app.add_option("--connections", s.connections)->check(CLI::PositiveNumber);
   app.add_option("--polls", s.polls, "for parked_polls")->check(CLI::PositiveNumber);
   app.add_option("--queues", s.queues, "for parked_polls")->check(CLI::PositiveNumber);
+  app.add_option("--units", s.units, "for fill: how many workflows")->check(CLI::PositiveNumber);
+  app.add_option("--name", s.name,
+                 "for fill: workflows are called NAME-0, …; for first_answer: the one to read");
   app.add_option("--seconds", s.seconds, "length of the measured window")->check(CLI::PositiveNumber);
   app.add_option("--warm-up", s.warm_up, "seconds before it, at least");
   app.add_option("--patience", s.patience, "seconds that first_answer and prepare wait");

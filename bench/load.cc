@@ -92,6 +92,8 @@ Figures figures(const Reading& from, const Reading& to, std::vector<base::Durati
   f.server_cpu_us = us(to.server_cpu - from.server_cpu) / units;
   f.server_cpu_percent = 100 * seconds(to.server_cpu - from.server_cpu) / f.seconds;
   f.driver_cpu_percent = 100 * seconds(to.driver_cpu - from.driver_cpu) / f.seconds;
+  f.other_cpu_percent = 100 * seconds(to.machine_cpu - from.machine_cpu) / f.seconds - f.server_cpu_percent -
+                        f.driver_cpu_percent;
   f.p50_ms = ms(percentile(latencies, 50));
   f.p99_ms = ms(percentile(latencies, 99));
   for (const auto& [thread, cpu] : to.threads) {
@@ -133,6 +135,17 @@ base::Result<double> cpu_percent(Api& api, const Meter& meter, base::Duration le
 }
 
 }  // namespace
+
+base::Result<double> run_units(Api& api, Workload& workload, std::size_t in_flight, std::size_t units) {
+  Loop loop(workload, in_flight);
+  const auto begun = now();
+  loop.begin();
+  while (loop.failure() && loop.ended() < units) api.client().turn(kTurn);
+  loop.stop();
+  TRY_VOID(turn_until(api.client(), kLongestDrain, "the last units", [&] { return loop.drained(); }));
+  TRY_VOID(loop.failure());
+  return static_cast<double>(loop.ended()) / seconds(now() - begun);
+}
 
 base::Result<Figures> run_load(Api& api, Workload& workload, const Meter& meter, const LoadOptions& options) {
   auto& client = api.client();

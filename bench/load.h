@@ -29,6 +29,8 @@ struct Figures {
   double server_cpu_us = 0;       // per unit
   double server_cpu_percent = 0;  // of one core
   double driver_cpu_percent = 0;  // near 100: the driver, not the server, was the limit
+  double other_cpu_percent =
+      0;  // of one core, by everything else on the machine: it should be next to nothing
   double p50_ms = 0;
   double p99_ms = 0;
   std::map<std::string, double> cpu_us_by_thread;  // per unit, by the names of the server's threads
@@ -44,6 +46,9 @@ struct Figures {
 // the warm-up is over and each slot has ended two units on average (or after 20 s). The first unit that fails
 // ends the run with its error.
 base::Result<Figures> run_load(Api& api, Workload& workload, const Meter& meter, const LoadOptions& options);
+
+// Runs at least `units` units, `in_flight` at a time, and returns how many it did per second.
+base::Result<double> run_units(Api& api, Workload& workload, std::size_t in_flight, std::size_t units);
 
 struct ParkedFigures {
   double park_per_s = 0;

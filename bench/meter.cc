@@ -97,6 +97,16 @@ std::optional<base::Duration> cpu_of_stat(std::string_view stat, std::int64_t ti
   return base::Duration((user + system) * (1'000'000'000 / ticks_per_second));
 }
 
+std::optional<base::Duration> busy_of_stat(std::string_view stat, std::int64_t ticks_per_second) {
+  std::istringstream fields{std::string(stat)};
+  std::string name;
+  std::int64_t user = 0, nice = 0, system = 0, idle = 0, io_wait = 0, irq = 0, soft_irq = 0;
+  if (!(fields >> name >> user >> nice >> system >> idle >> io_wait >> irq >> soft_irq) || name != "cpu") {
+    return std::nullopt;
+  }
+  return base::Duration((user + nice + system + irq + soft_irq) * (1'000'000'000 / ticks_per_second));
+}
+
 std::optional<std::int64_t> field_of(std::string_view text, std::string_view key) {
   std::istringstream lines{std::string(text)};
   for (std::string line; std::getline(lines, line);) {
@@ -133,9 +143,11 @@ base::Result<Reading> Meter::read() const {
   Reading reading{.at = base::system_clock().now()};
   TRY(const auto stat, file_text(proc + "/stat"));
   TRY(const auto own_stat, file_text("/proc/self/stat"));
+  TRY(const auto machine_stat, file_text("/proc/stat"));
   TRY(const auto status, file_text(proc + "/status"));
   reading.server_cpu = cpu_of_stat(stat, ticks).value_or(base::Duration::zero());
   reading.driver_cpu = cpu_of_stat(own_stat, ticks).value_or(base::Duration::zero());
+  reading.machine_cpu = busy_of_stat(machine_stat, ticks).value_or(base::Duration::zero());
   reading.rss_kib = field_of(status, "VmRSS:").value_or(0);
   reading.threads = cpu_by_thread_name(proc + "/task");
   if (syncs_) reading.fsyncs = syncs_->count();

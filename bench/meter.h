@@ -22,6 +22,9 @@ base::Duration percentile(std::vector<base::Duration>& values, double percent);
 // utime + stime of all threads, from the text of /proc/PID/stat. The resolution is one tick (10 ms).
 std::optional<base::Duration> cpu_of_stat(std::string_view stat, std::int64_t ticks_per_second);
 
+// What all cores together have been busy, from the text of /proc/stat.
+std::optional<base::Duration> busy_of_stat(std::string_view stat, std::int64_t ticks_per_second);
+
 // The value after `key` ("VmRSS:") in a "key: number" file of /proc.
 std::optional<std::int64_t> field_of(std::string_view text, std::string_view key);
 
@@ -32,6 +35,7 @@ struct Reading {
   base::Time at;
   base::Duration server_cpu{};
   base::Duration driver_cpu{};
+  base::Duration machine_cpu{};  // of all cores, busy with anything
   std::int64_t rss_kib = 0;
   std::map<std::string, base::Duration> threads;  // CPU by thread name, of the threads that are there
   std::optional<double> fsyncs;                   // from the server's counters; else counted by the kernel

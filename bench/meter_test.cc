@@ -34,6 +34,11 @@ TEST(CpuOfStat, SurvivesAnyProcessName) {
   EXPECT_EQ(cpu_of_stat("42 (perdure) S 1 2", 100), std::nullopt);
 }
 
+TEST(BusyOfStat, LeavesIdleAndWaitingOut) {
+  EXPECT_EQ(busy_of_stat("cpu  100 20 30 5000 400 7 3 9 0 0\ncpu0 1 1 1 1\n", 100), milliseconds(1600));
+  EXPECT_EQ(busy_of_stat("intr 1 2 3", 100), std::nullopt);
+}
+
 TEST(FieldOf, FindsTheWholeKey) {
   const std::string text =
       "VmPeak:\t  9 kB\nVmRSS:\t   1234 kB\nrchar: 5\nwrite_bytes: 4096\ncancelled_write_bytes: 1\n";

@@ -127,9 +127,23 @@ def notes(medians):
             )
         if figures.get("worker_errors"):
             lines.append(f"{name}: {figures['worker_errors']:.0f} calls of the worker failed")
-        if figures.get("driver_cpu_percent", 0) > 95:
+        if (figures.get("driver_cpu_percent") or 0) > 95:
             lines.append(f"{name}: the driver was the limit, not the server")
+    busy = [figures["other_cpu_percent"] for figures in medians.values() if figures.get("other_cpu_percent")]
+    if busy and max(busy) > 10:
+        lines.append(f"the machine was not quiet: other programs took up to {max(busy):.0f} % of a core")
     return lines
+
+
+def recovery_lines(recovery):
+    """What the start after a kill took, with many open workflows."""
+    return [
+        f"killed under load with {recovery['workflows']:,.0f} open workflows and as many queued tasks, page cache "
+        f"{'dropped' if recovery['cache_dropped'] else 'kept'}: first answer {recovery['first_answer_ms']:,.0f} ms "
+        f"after exec, first workflow read {recovery['first_read_ms']:,.0f} ms",
+        f"started at {recovery['fill_per_s']:,.0f} per s; {recovery['data_mib']:,.0f} MiB on disk at the kill; "
+        f"{recovery['rss_mib']:,.0f} MiB resident after the first read",
+    ]
 
 
 def flat(medians, start, prefix=""):

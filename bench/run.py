@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tools")]
 import report
 
 MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
+LOAD_BEFORE_KILL_S = 2.0
 SETTLE_S = 1.0  # between the first answer and the look at idle memory
 
 
@@ -95,6 +96,16 @@ def resident_mib(pid):
     return None
 
 
+def drop_page_cache():
+    """Whether it could: only root can."""
+    try:
+        os.sync()
+        pathlib.Path("/proc/sys/vm/drop_caches").write_text("3\n")
+        return True
+    except OSError:
+        return False
+
+
 class Bench:
     def __init__(self, options):
         self.options = options
@@ -128,29 +139,38 @@ class Bench:
             raise RuntimeError(f"{side.name}, {workload}: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
+    def spawn(self, command, core, **how):
+        return subprocess.Popen(command, preexec_fn=lambda: os.sched_setaffinity(0, {core}), **how)
+
+    def start(self, side, log, *awaited):
+        """Starts the server on its core; its process, and one time from exec per awaited answer, in ms."""
+        waiters = [
+            self.spawn(
+                [self.options.driver, "first_answer", "--address", side.address, *arguments],
+                self.driver_core,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for arguments in awaited
+        ]
+        begun_ns = time.time_ns()
+        environment = {**os.environ, **side.environment}
+        process = self.spawn(
+            side.command, self.server_core, stdout=log, stderr=log, cwd=self.place, env=environment
+        )
+        answers = [waiter.communicate()[0] for waiter in waiters]
+        if process.poll() is not None or any(waiter.returncode for waiter in waiters):
+            process.kill()
+            process.wait()
+            raise RuntimeError(f"{side.name} does not answer; its output is in {log.name}")
+        return process, [(json.loads(answer)["answered_at_ns"] - begun_ns) / 1e6 for answer in answers]
+
     @contextlib.contextmanager
     def running(self, side, log):
-        """Starts the server on its core; yields its process and the ms from exec to the first answered call."""
-        waiter = subprocess.Popen(
-            [self.options.driver, "first_answer", "--address", side.address],
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {self.driver_core}),
-        )
-        begun_ns = time.time_ns()
-        process = subprocess.Popen(
-            side.command,
-            stdout=log,
-            stderr=log,
-            cwd=self.place,
-            env={**os.environ, **side.environment},
-            preexec_fn=lambda: os.sched_setaffinity(0, {self.server_core}),
-        )
+        """A server while it runs; yields its process and the ms from exec to the first answered call."""
+        process, (first_answer_ms,) = self.start(side, log, ())
         try:
-            answer = waiter.communicate()[0]
-            if process.poll() is not None or waiter.returncode != 0:
-                raise RuntimeError(f"{side.name} does not answer; its output is in {log.name}")
-            yield process, (json.loads(answer)["answered_at_ns"] - begun_ns) / 1e6
+            yield process, first_answer_ms
         finally:
             process.terminate()
             try:
@@ -181,6 +201,48 @@ class Bench:
                 )
         shutil.rmtree(data, ignore_errors=True)
         self.runs.setdefault(side.name, []).append((start, figures))
+
+    def recovery(self, make_side, workflows):
+        """Figures of a start after a kill under load, with many open workflows."""
+        data = self.place / f"{make_side.__name__}-recovery"
+        side = make_side(data, self.options)
+        print(f"  {side.name}: start after a kill with {workflows:,} open workflows", file=sys.stderr)
+        with open(data.with_suffix(".log"), "wb") as log:
+            process, _ = self.start(side, log, ())
+            try:
+                self.drive("prepare", side, process.pid)
+                filled = self.drive("fill", side, process.pid, "--units", str(workflows), "--name", "open")
+                load = [
+                    self.options.driver,
+                    "start",
+                    "--address",
+                    side.address,
+                    "--server-pid",
+                    str(process.pid),
+                ]
+                loading = self.spawn([*load, "--seconds", "60"], self.driver_core, stderr=subprocess.DEVNULL)
+                time.sleep(LOAD_BEFORE_KILL_S)
+            finally:
+                process.kill()
+                process.wait()
+            loading.wait()
+            data_mib = sum(file.stat().st_size for file in data.rglob("*") if file.is_file()) / 2**20
+            dropped = drop_page_cache()
+            last = f"open-{workflows - 1}"
+            process, (answer_ms, read_ms) = self.start(side, log, (), ("--name", last))
+            rss_mib = resident_mib(process.pid)
+            process.kill()
+            process.wait()
+        shutil.rmtree(data, ignore_errors=True)
+        return {
+            "workflows": workflows,
+            "fill_per_s": filled["per_s"],
+            "data_mib": data_mib,
+            "cache_dropped": dropped,
+            "first_answer_ms": answer_ms,
+            "first_read_ms": read_ms,
+            "rss_mib": rss_mib,
+        }
 
     def medians(self, name):
         runs = self.runs[name]
@@ -243,12 +305,15 @@ def parse(arguments):
     add("--place", type=pathlib.Path, help="where the servers keep their data")
     add("--quick", action="store_true", help="one repetition of short windows: a look, not a measurement")
     add("--repetitions", type=int, default=5)
+    add("--recovery", type=int, metavar="N", help="open workflows at the start after a kill; default 1000000")
     add("--seconds", type=float, default=3, help="length of each measured window")
     names = " ".join(name for name, _, _ in report.WORKLOADS)
     add("workloads", nargs="*", help=f"only these of: {names}")
     options = parser.parse_args(arguments)
     if options.quick:
         options.repetitions, options.seconds = 1, 1.0
+    if options.recovery is None:
+        options.recovery = 0 if options.quick or options.workloads or options.alone else 1_000_000
     unknown = set(options.workloads) - {name for name, _, _ in report.WORKLOADS}
     if unknown:
         parser.error(f"no workload of the name {', '.join(sorted(unknown))}")
@@ -279,11 +344,16 @@ def main(arguments=None):
     for number in range(options.repetitions):
         for side in sides:
             bench.repetition(side, number)
+    recovery = bench.recovery(sides[0], options.recovery) if options.recovery else None
     medians = print_report(bench)
+    if recovery:
+        print("\n" + "\n".join(report.recovery_lines(recovery)))
     if options.json:
         out = {}
         for name, (start, figures) in medians.items():
             out |= report.flat(figures, start, "" if name == "perdure" else f"{name}_")
+        if recovery:
+            out |= {f"recovery_{key}": value for key, value in recovery.items()}
         options.json.write_text(json.dumps(out, indent=1) + "\n")
 
 
