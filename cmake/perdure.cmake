@@ -26,7 +26,9 @@ target_compile_options(perdure_flags INTERFACE -Wall -Wextra -Werror -Wno-missin
 target_include_directories(perdure_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_link_libraries(perdure_flags INTERFACE Threads::Threads)
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
-  target_compile_options(perdure_flags INTERFACE "SHELL:-Xclang -fno-pch-timestamp")  # or ccache never finds a precompiled header
+  target_compile_options(perdure_flags INTERFACE
+    -Wno-deprecated-declarations               # libstdc++ 12 calls its own deprecated functions (stable_partition)
+    "SHELL:-Xclang -fno-pch-timestamp")        # else ccache never finds a precompiled header
 endif()
 set(PERDURE_SANITIZE "" CACHE STRING "Sanitizers of this build tree, as in -fsanitize=")
 if(PERDURE_SANITIZE)
