@@ -211,9 +211,10 @@ func (t *trial) cancelActivity(run client.WorkflowRun, running chan struct{}) {
 	fails[*temporal.CanceledError](t, run.Get(t.ctx, nil))
 }
 
+// The interval is also the time that the SDK gives one heartbeat before it takes the activity for lost.
 func quickHeartbeats(options *worker.Options) {
-	options.MaxHeartbeatThrottleInterval = short
-	options.DefaultHeartbeatThrottleInterval = short
+	options.MaxHeartbeatThrottleInterval = 2 * time.Second
+	options.DefaultHeartbeatThrottleInterval = 2 * time.Second
 }
 
 var _ = scenario("cancel_activity_wait", func(t *trial) {

@@ -202,8 +202,9 @@ func (t *trial) know(workflow any) {
 }
 
 func (t *trial) options(change ...func(*client.StartWorkflowOptions)) client.StartWorkflowOptions {
+	// A busy machine must not look like a worker that is gone: no workflow task times out unless a scenario wants it.
 	options := client.StartWorkflowOptions{ID: t.id(), TaskQueue: t.queue(), WorkflowExecutionTimeout: 90 * time.Second,
-		WorkflowExecutionErrorWhenAlreadyStarted: true}
+		WorkflowTaskTimeout: time.Minute, WorkflowExecutionErrorWhenAlreadyStarted: true}
 	for _, one := range change {
 		one(&options)
 	}

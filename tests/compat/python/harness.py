@@ -143,7 +143,9 @@ class Scenario:
         return Worker(client or self.client, workflows=list(workflows), activities=list(activities), **options)
 
     async def start(self, workflow, *arguments, part="", **options) -> WorkflowHandle:
-        options = {"id": self.id(part), "task_queue": self.queue, "execution_timeout": timedelta(seconds=90), **options}
+        # A busy machine must not look like a worker that is gone: no workflow task times out unless a scenario wants it.
+        options = {"id": self.id(part), "task_queue": self.queue, "execution_timeout": timedelta(seconds=90),
+                   "task_timeout": timedelta(seconds=60), **options}
         handle = await self.client.start_workflow(workflow, args=list(arguments), **options)
         self.check(handle)
         return handle
