@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "server/core/activity/activity.h"
+#include "server/core/limits/durations.h"
 #include "server/core/workflow/completion.h"
 
 namespace perdure::core {
@@ -17,7 +18,7 @@ std::string too_long(const char* what, std::size_t length, std::size_t limit) {
   return std::string(what) + " exceeds length limit. Length=" + std::to_string(length) + " Limit=" + std::to_string(limit);
 }
 
-// Empty: fine. Fills in what is missing of the retry policy (AC-02).
+// Empty: fine. Fills in what is missing of the retry policy (AC-02), caps the timeouts.
 std::string validate(Attributes& attributes, const Limits& limits) {
   if (attributes.task_queue().name().empty()) return "missing task queue name";
   if (attributes.task_queue().name().size() > limits.id_length) return "taskQueue length exceeds limit";
@@ -30,13 +31,14 @@ std::string validate(Attributes& attributes, const Limits& limits) {
   if (attributes.activity_type().name().size() > limits.id_length) {
     return too_long("activityType", attributes.activity_type().name().size(), limits.id_length);
   }
-  const std::pair<const char*, const Duration&> timeouts[] = {
-      {"ScheduleToCloseTimeout", attributes.schedule_to_close_timeout()},
-      {"ScheduleToStartTimeout", attributes.schedule_to_start_timeout()},
-      {"StartToCloseTimeout", attributes.start_to_close_timeout()},
-      {"HeartbeatTimeout", attributes.heartbeat_timeout()}};
+  const std::pair<const char*, Duration*> timeouts[] = {
+      {"ScheduleToCloseTimeout", attributes.mutable_schedule_to_close_timeout()},
+      {"ScheduleToStartTimeout", attributes.mutable_schedule_to_start_timeout()},
+      {"StartToCloseTimeout", attributes.mutable_start_to_close_timeout()},
+      {"HeartbeatTimeout", attributes.mutable_heartbeat_timeout()}};
   for (const auto& [name, timeout] : timeouts) {
-    if (timeout.seconds() < 0 || timeout.nanos() < 0) return std::string("invalid ") + name + ": negative duration";
+    if (is_negative(*timeout)) return std::string("invalid ") + name + ": negative duration";
+    cap(*timeout);
   }
   return {};
 }

@@ -4,6 +4,7 @@
 
 #include "server/core/activity/activity.h"
 #include "server/core/activity/failures.h"
+#include "server/core/limits/durations.h"
 
 namespace perdure::core {
 namespace {
@@ -51,8 +52,6 @@ Duration delay_after(const RetryPolicy& policy, int attempt, const Failure& fail
   return Duration(static_cast<std::int64_t>(std::min(product, cap)));
 }
 
-bool negative(const google::protobuf::Duration& duration) { return duration.seconds() < 0 || duration.nanos() < 0; }
-
 }  // namespace
 
 RetryDecision decide_retry(const RetryPolicy* policy, int attempt, const Failure& failure, Time now, Time expiration) {
@@ -75,9 +74,9 @@ std::string normalise_retry_policy(RetryPolicy& policy) {
     assign(policy.mutable_maximum_interval(), static_cast<std::int64_t>(most));
   }
   if (policy.maximum_attempts() == 1) return {};  // no retry: the rest does not matter
-  if (negative(policy.initial_interval())) return "invalid InitialInterval set on retry policy: negative duration";
+  if (is_negative(policy.initial_interval())) return "invalid InitialInterval set on retry policy: negative duration";
   if (policy.backoff_coefficient() < 1) return "BackoffCoefficient cannot be less than 1 on retry policy.";
-  if (negative(policy.maximum_interval())) return "invalid MaximumInterval set on retry policy: negative duration";
+  if (is_negative(policy.maximum_interval())) return "invalid MaximumInterval set on retry policy: negative duration";
   if (nanos(policy.maximum_interval()) < nanos(policy.initial_interval())) {
     return "MaximumInterval cannot be less than InitialInterval on retry policy.";
   }
