@@ -182,7 +182,10 @@ HistoryEvent& RunDraft::append(enums::EventType type) {
 }
 
 HistoryEvent& RunDraft::append_or_buffer(enums::EventType type) {
-  if (!after_.has_started_task()) return append(type);
+  return after_.has_started_task() ? buffer(type) : append(type);
+}
+
+HistoryEvent& RunDraft::buffer(enums::EventType type) {
   HistoryEvent& event = pending_buffer_.emplace_back();
   event.set_event_type(type);
   assign(event.mutable_event_time(), now_);

@@ -71,6 +71,8 @@ class RunDraft {
   HistoryEvent& append(enums::EventType type);
   // The same while no workflow task is started; otherwise the event waits in the buffer, without an id (WT-40).
   HistoryEvent& append_or_buffer(enums::EventType type);
+  // Puts it into the buffer in any case: while commands are carried out, what is not a command's event comes after them all.
+  HistoryEvent& buffer(enums::EventType type);
   std::int64_t next_event_id() const { return after_.progress.next_event_id(); }
   // Bytes of the history so far, this draft's events included.
   std::int64_t history_size() const;

@@ -133,9 +133,10 @@ std::int64_t write_cancel_requested(Completion& completion, std::int64_t schedul
   return event.event_id();
 }
 
-// Nobody works on it: it is canceled at once (WT-32, AC-12).
+// Nobody works on it: it is canceled at once (WT-32, AC-12). The event follows those of all commands, and is lost if one of them
+// closes the run (WT-42).
 void cancel_waiting(Completion& completion, std::int64_t scheduled_id, std::int64_t requested_id) {
-  HistoryEvent& event = completion.run.append(enums::EVENT_TYPE_ACTIVITY_TASK_CANCELED);
+  HistoryEvent& event = completion.run.buffer(enums::EVENT_TYPE_ACTIVITY_TASK_CANCELED);
   auto& canceled = *event.mutable_activity_task_canceled_event_attributes();
   canceled.set_scheduled_event_id(scheduled_id);
   canceled.set_latest_cancel_requested_event_id(requested_id);
