@@ -154,11 +154,6 @@ void RunDraft::remove_external(std::int64_t initiated_id) {
   touched_externals_.insert(initiated_id);
 }
 
-void RunDraft::add_signal_request_id(const std::string& id) {
-  after_.signal_request_ids.put(id, 1);
-  signal_request_ids_.push_back(id);
-}
-
 void RunDraft::add_request_id(const std::string& id, enums::EventType type, std::int64_t event_id, bool buffered) {
   auto info = std::make_shared<pb::RequestIdInfo>();
   info->set_request_id(id);
@@ -191,6 +186,15 @@ HistoryEvent& RunDraft::buffer(enums::EventType type) {
   assign(event.mutable_event_time(), now_);
   progress_touched_ = true;
   return event;
+}
+
+void RunDraft::set_user_metadata(std::int64_t event_id, const temporal::api::sdk::v1::UserMetadata& metadata) {
+  for (HistoryEvent& event : events_) {
+    if (event.event_id() >= event_id) {
+      *event.mutable_user_metadata() = metadata;
+      return;
+    }
+  }
 }
 
 std::int64_t RunDraft::history_size() const {
@@ -269,7 +273,7 @@ bool RunDraft::flush_buffered() {
 
 bool RunDraft::changed() const {
   return created_ || deleted_ || progress_touched_ || attributes_ || !touched_activities_.empty() ||
-         !touched_timers_.empty() || !touched_externals_.empty() || !signal_request_ids_.empty() || !request_ids_.empty();
+         !touched_timers_.empty() || !touched_externals_.empty() || !request_ids_.empty();
 }
 
 void RunDraft::add_assignments(std::vector<pb::Record>& records) {
@@ -302,7 +306,6 @@ void RunDraft::add_assignments(std::vector<pb::Record>& records) {
       add().set_remove_external(id);
     }
   }
-  for (const std::string& id : signal_request_ids_) add().set_signal_request_id(id);
   for (const std::string& id : request_ids_) *add().mutable_request_id() = **after_.request_ids.find(id);
   if (buffer_cleared_) add().set_clear_buffered_events(true);
   const std::size_t kept = buffer_cleared_ ? 0 : before_.buffered.size();

@@ -64,7 +64,6 @@ class RunDraft {
   void add_external(pb::External external);
   void remove_external(std::int64_t initiated_id);
 
-  void add_signal_request_id(const std::string& id);
   void add_request_id(const std::string& id, enums::EventType type, std::int64_t event_id, bool buffered);
 
   // Appends to the history: next id, present time. The reference is to be filled before the next append.
@@ -74,6 +73,8 @@ class RunDraft {
   // Puts it into the buffer in any case: while commands are carried out, what is not a command's event comes after them all.
   HistoryEvent& buffer(enums::EventType type);
   std::int64_t next_event_id() const { return after_.progress.next_event_id(); }
+  // user_metadata of a command, on the event it wrote: the first one at or after `event_id`. None: nothing happens.
+  void set_user_metadata(std::int64_t event_id, const temporal::api::sdk::v1::UserMetadata& metadata);
   // Bytes of the history so far, this draft's events included.
   std::int64_t history_size() const;
   // The newest event of the draft with that id; nullptr when it was written before.
@@ -108,7 +109,7 @@ class RunDraft {
   std::map<std::int64_t, std::shared_ptr<pb::External>> externals_;
   std::set<std::int64_t> touched_activities_, touched_externals_;
   std::set<std::string> touched_timers_;
-  std::vector<std::string> signal_request_ids_, request_ids_;
+  std::vector<std::string> request_ids_;
   std::deque<HistoryEvent> events_;
   std::deque<HistoryEvent> pending_buffer_;
 };

@@ -49,7 +49,6 @@ base::Status apply(RunState& state, const pb::Record& record) {
     case pb::Record::kExternal: state.externals.put(record.external().initiated_id(), share(record.external())); return {};
     case pb::Record::kRemoveExternal:
       return state.externals.erase(record.remove_external()) ? base::Status{} : corrupt("an unknown obligation is removed");
-    case pb::Record::kSignalRequestId: state.signal_request_ids.put(record.signal_request_id(), 1); return {};
     case pb::Record::kBufferedEvent:
       state.buffered.push_back(std::make_shared<const std::string>(record.buffered_event()));
       return {};
@@ -84,7 +83,6 @@ pb::Records snapshot(const RunState& state) {
   state.activities.each([&](std::int64_t, const auto& activity) { *add().mutable_activity() = *activity; });
   state.timers.each([&](const std::string&, const auto& timer) { *add().mutable_timer() = *timer; });
   state.externals.each([&](std::int64_t, const auto& external) { *add().mutable_external() = *external; });
-  state.signal_request_ids.each([&](const std::string& id, char) { add().set_signal_request_id(id); });
   state.request_ids.each([&](const std::string&, const auto& info) { *add().mutable_request_id() = *info; });
   for (const auto& event : state.buffered) add().set_buffered_event(*event);
   return records;

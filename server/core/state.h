@@ -38,8 +38,7 @@ struct RunState {
   base::CowMap<std::int64_t, std::shared_ptr<const pb::Activity>> activities;  // by scheduled event id
   base::CowMap<std::string, std::shared_ptr<const pb::Timer>> timers;          // by timer id
   base::CowMap<std::int64_t, std::shared_ptr<const pb::External>> externals;   // by initiated event id
-  base::CowMap<std::string, char> signal_request_ids;
-  base::CowMap<std::string, std::shared_ptr<const pb::RequestIdInfo>> request_ids;
+  base::CowMap<std::string, std::shared_ptr<const pb::RequestIdInfo>> request_ids;  // start, signals: a repeat is known by it
   std::vector<std::shared_ptr<const std::string>> buffered;                    // serialized HistoryEvents, in order of arrival
 
   bool exists() const { return start != nullptr; }

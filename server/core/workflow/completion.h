@@ -2,6 +2,7 @@
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,11 +18,12 @@ struct CommandError {
   enums::WorkflowTaskFailedCause cause{};
   std::string message;                // the worker gets "<CauseName>: <message>"
   bool terminates = false;            // too large: the workflow is terminated as well (WT-24)
+  std::optional<Error> refuses;       // instead of all that: nothing is written, the task stays started, this is the answer
 };
 using CommandResult = std::expected<void, CommandError>;
 
 inline std::unexpected<CommandError> bad_command(enums::WorkflowTaskFailedCause cause, std::string message) {
-  return std::unexpected(CommandError{cause, std::move(message)});
+  return std::unexpected(CommandError{cause, std::move(message), false, std::nullopt});
 }
 
 struct Completion {
