@@ -1,0 +1,184 @@
+// Loop: everything of History that one executor owns: its units, the records of the present turn, the answers that wait for them.
+//
+// A turn: commands are decided and applied at once, their records collected; at the end of the turn the records go to the stream
+// as one group; when it is durable, what was gated on it is let go (rule E1). Thread rule: own executor only, unless noted.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "server/history/history.h"
+#include "server/history/stream.h"
+#include "server/history/unit.h"
+
+namespace perdure::history {
+
+struct UnitKeyHash {
+  std::size_t operator()(const UnitKey& key) const {
+    return std::hash<std::string>{}(key.id) ^ (std::hash<std::string>{}(key.namespace_id) << 1);
+  }
+};
+using QueryResults = google::protobuf::Map<std::string, temporal::api::query::v1::WorkflowQueryResult>;
+
+std::uint32_t shard_of(const UnitKey& key, std::uint32_t shards);
+
+// What the loops of one process share.
+struct Shared {
+  HistoryOptions options;
+  matching::Matching* matching = nullptr;
+  std::unique_ptr<Stream> stream;
+  std::vector<std::unique_ptr<class Loop>> loops;
+  std::atomic<bool> ended{false};       // the stream has ended: nothing is answered from memory any more
+  Loop& loop_of(const UnitKey& key);
+};
+
+class Loop {
+ public:
+  static constexpr store::GroupNumber kNothing = ~store::GroupNumber{0};
+
+  Loop(Shared& shared, std::size_t index);
+
+  base::Executor& executor() { return executor_; }
+  // Start-up, before any command: a unit of the recovered tail. The unit is loaded behind it.
+  void recover(UnitKey key, store::GroupNumber group, core::pb::UnitRecords records);
+  void recover_catalog(const store::CatalogEntry& entry) { catalog_dirty_.push_back(entry); }
+  void start();
+  // Writes everything behind, then `done`.
+  void stop(Done<void> done);
+
+  using Decided = std::move_only_function<void(Result<core::Reply>)>;
+  // Decides as soon as what it needs is loaded, in order per id. `decided` runs at once after: before the records are durable.
+  void decide(const UnitKey& key, core::Command command, Decided decided);
+  // The same; `done` runs when everything it looked at is durable.
+  void execute(const UnitKey& key, core::Command command, Done<core::Reply> done);
+
+  void read_history(HistoryRequest request, Done<HistoryPage> done);
+  void query(QueryRequest request, Done<core::wfs::QueryWorkflowResponse> done);
+  void answer_query(const std::string& id, core::wfs::RespondQueryTaskCompletedRequest request, Done<void> done);
+  void start_task(const matching::Offer& offer, const matching::Poller& poller, Done<std::string> done);
+  void complete_workflow_task(const UnitKey& key, core::CompleteWorkflowTask command, Done<std::string> done);
+  void start_workflow(const UnitKey& key, core::StartWorkflow command, Done<std::string> done);
+  void append_catalog(std::vector<store::CatalogEntry> entries, Done<void> done);
+  void await_visibility(Done<void> done);
+
+  // No group below this one holds records of this loop that are not projected. Any thread.
+  store::GroupNumber unprojected_from() const { return unprojected_from_.load(std::memory_order_acquire); }
+
+  // Runs when the records of `sequence` are durable, or at once; with an error when the stream has ended.
+  void when_durable(Sequence sequence, std::move_only_function<void(base::Status)> then);
+
+ private:
+  friend class Projector;
+  Unit& unit(const UnitKey& key);
+  Unit* find_unit(const UnitKey& key);
+  void touch(Unit& unit);
+  void evict();
+  void recount(Unit& unit);
+
+  // loading.cc
+  bool ready(Unit& unit, const core::Command& command);
+  void load_head(Unit& unit);
+  void load_run(Unit& unit, const std::string& run_id);
+  void load_events(Unit& unit, const std::string& run_id, std::int64_t first);
+  void loaded(const UnitKey& key);
+  void apply_tail(Unit& unit);
+  void install_run(Unit& unit, const std::string& run_id, const std::optional<store::StoredRun>& stored);
+  void quarantine(Unit& unit, const std::string& why);
+  // `then` runs when events [first, …) of the run are in memory (or the read failed).
+  void with_events(const UnitKey& key, const std::string& run_id, std::int64_t first, std::move_only_function<void(base::Status)> then);
+
+  // loop.cc
+  void run_waiting(Unit& unit);
+  void decide_now(Unit& unit, PendingCommand pending);
+  void install(Unit& unit, core::Decision& decision);
+  void install_run_change(Unit& unit, core::RunChange& change);
+  void after_change(Unit& unit, const std::vector<core::RunChange>& changes);
+  void end_of_turn();
+  void turn_appended(Sequence sequence, Result<store::GroupNumber> result);
+  void release(Sequence up_to, const base::Status& status);
+  void offer_tasks(Unit& unit, Run& run, const core::RunChange& change);
+  void offer(const Unit& unit, const Run& run, core::Task task);
+  void offer_all(Unit& unit);
+  void arm(Unit& unit);
+  void woken(const UnitKey& key);
+  void scan_wakes(std::optional<store::WakeEntry> after);
+
+  // answers.cc
+  void answer_waiters(Unit& unit, Run& run);
+  bool history_page(const Unit& unit, Run& run, const HistoryRequest& request, bool last_chance, HistoryPage& page);
+  void serve_history(const UnitKey& key, HistoryRequest request, Done<HistoryPage> done);
+  void park_history(Unit& unit, Run& run, HistoryRequest request, Done<HistoryPage> done);
+  std::string workflow_task_reply(Unit& unit, Run& run, const core::WorkflowTaskStarted& started, bool with_queries);
+  std::string activity_task_reply(const Unit& unit, const core::ActivityTaskStarted& started);
+  std::string token_key() const;
+
+  // queries.cc
+  void query_directly(const UnitKey& key, const core::QueryRoute& route, const std::string& id, const QueryRequest& request);
+  void settle_queries(Unit& unit, Run& run);
+  void finish_query(const std::string& id, Result<core::wfs::QueryWorkflowResponse> answer);
+  void take_query_results(Run& run, const QueryResults& results);
+  void query_answered(const std::string& id, int type, const temporal::api::common::v1::Payloads& answer, const std::string& message,
+                      const temporal::api::failure::v1::Failure* failure);
+
+  // obligations.cc
+  void pay_obligations(Unit& unit, Run& run);
+  void deliver(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt);
+  void delivered(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt, Result<core::Reply> reply);
+  void forget(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt);
+  void pay_later(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt);
+
+  // projection.cc
+  void schedule_flush();
+  void schedule_visibility();
+  void flush(Done<void> done);
+  void flush_visibility();
+  store::UnitUpdate update_of(Unit& unit);
+  store::RunUpdate update_of(Unit& unit, const std::string& run_id, Run& run);
+  store::VisibilityRow visibility_row(const Unit& unit, const std::string& run_id, const Run& run) const;
+  store::GroupNumber group_of(Sequence sequence) const;
+  void sweep_retention();
+
+  Shared& shared_;
+  const std::size_t index_;
+  base::Executor& executor_;
+  store::Store& store_;
+  base::Random random_;
+
+  std::unordered_map<UnitKey, std::unique_ptr<Unit>, UnitKeyHash> units_;
+  std::list<Unit*> ages_;               // most recently used first
+  std::size_t cached_bytes_ = 0;
+
+  core::pb::Group group_;               // of the present turn
+  Sequence sequence_ = 0;               // of the last turn handed to the stream
+  Sequence durable_ = 0;
+  std::map<Sequence, store::GroupNumber> group_numbers_;  // of durable turns that the projection has not reached
+  std::map<Sequence, std::vector<std::move_only_function<void(base::Status)>>> gates_;
+  bool ended_ = false;
+  base::Error end_;
+
+  std::vector<Unit*> dirty_;
+  std::vector<std::pair<UnitKey, std::string>> visibility_dirty_;
+  std::vector<Done<void>> visibility_waiters_;
+  std::vector<store::CatalogEntry> catalog_dirty_;
+  bool flush_scheduled_ = false, visibility_scheduled_ = false, flushing_ = false;
+  int visibility_flushes_ = 0;
+  std::uint64_t bytes_since_flush_ = 0;
+  std::atomic<store::GroupNumber> unprojected_from_{kNothing};
+
+  struct PendingQuery {
+    QueryRequest request;
+    Done<core::wfs::QueryWorkflowResponse> done;
+    base::TimerId timer = 0;
+  };
+  std::map<std::string, PendingQuery> queries_;
+  std::uint64_t last_waiter_ = 0;
+};
+
+}  // namespace perdure::history

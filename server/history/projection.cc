@@ -1,0 +1,267 @@
+// Writing behind: visibility within a few tens of milliseconds, states and histories lazily (rules E6, E11). What is written is
+// always the state at one position of the stream, and never before that position is durable.
+#include <algorithm>
+
+#include "server/core/workflow/describe.h"
+#include "server/history/loop.h"
+
+namespace perdure::history {
+namespace {
+
+constexpr std::size_t kSmallState = 16 * 1024;   // below: a snapshot each time; above: records since, until they outgrow it
+constexpr auto kWakeHorizon = std::chrono::seconds(20);
+constexpr auto kWakeScan = std::chrono::seconds(5);
+constexpr auto kSweep = std::chrono::seconds(30);
+constexpr std::size_t kScan = 256;
+
+}  // namespace
+
+store::GroupNumber Loop::group_of(Sequence sequence) const {
+  const auto found = group_numbers_.find(sequence);
+  return found == group_numbers_.end() ? shared_.stream->durable() : found->second;
+}
+
+void Loop::schedule_flush() {
+  const bool early = bytes_since_flush_ >= shared_.options.flush_bytes;
+  if (early && !flushing_) {
+    bytes_since_flush_ = 0;
+    executor_.post(base::Lane::kCompletion, 0, [this] { flush([](base::Status) {}); });
+    return;
+  }
+  if (flush_scheduled_) return;
+  flush_scheduled_ = true;
+  executor_.call_at(executor_.clock().now() + shared_.options.flush_interval, [this] {
+    flush_scheduled_ = false;
+    if (flushing_) return schedule_flush();
+    flush([](base::Status) {});
+  });
+}
+
+store::RunUpdate Loop::update_of(Unit& unit, const std::string& run_id, Run& run) {
+  store::RunUpdate update;
+  update.run_id = run_id;
+  run.dirty = false;
+  if (run.deleted) {
+    update.deleted = true;
+    return update;
+  }
+  std::size_t records = 0;
+  for (const std::string& record : run.records) records += record.size();
+  if (run.snapshot_bytes > kSmallState && run.record_bytes + records < run.snapshot_bytes) {
+    update.records = std::move(run.records);
+    run.record_bytes += records;
+  } else {
+    update.snapshot = core::snapshot(run.state).SerializeAsString();
+    run.snapshot_bytes = update.snapshot->size();
+    run.record_bytes = 0;
+  }
+  run.records.clear();
+  const std::int64_t next = run.state.progress.next_event_id();
+  for (std::int64_t id = std::max(run.stored_events + 1, run.events.first()); id < next; ++id) {
+    update.events.push_back({id, run.events.at(id)});
+  }
+  run.stored_events = next - 1;
+  static_cast<void>(unit);
+  return update;
+}
+
+store::UnitUpdate Loop::update_of(Unit& unit) {
+  store::UnitUpdate update;
+  update.key = unit.key;
+  update.shard = unit.shard;
+  unit.dirty = false;
+  if (unit.head_dirty) {
+    update.head = core::snapshot(unit.head).SerializeAsString();
+    unit.head_dirty = false;
+  }
+  for (auto run = unit.runs.begin(); run != unit.runs.end();) {
+    if (run->second.dirty) update.runs.push_back(update_of(unit, run->first, run->second));
+    for (core::Task& task : core::tasks_of(run->second.state)) {
+      update.ready.push_back({.queue = matching::ready_key({unit.key.namespace_id, task.kind, task.queue}),
+                              .priority = task.priority,
+                              .time = task.ready_time,
+                              .run_id = run->first,
+                              .task_id = task.scheduled_id});
+    }
+    run = run->second.deleted && !run->second.pinned() ? unit.runs.erase(run) : std::next(run);
+  }
+  const Run* current = unit.find(unit.head.head.current_run_id());
+  if (current) update.wake = core::next_wake(current->state);
+  if (unit.head.head.owing_run_ids_size() > 0) update.wake = executor_.clock().now();
+  return update;
+}
+
+void Loop::flush(Done<void> done) {
+  if (ended_) return done(std::unexpected(end_));
+  if (dirty_.empty() && catalog_dirty_.empty()) return done({});
+  flushing_ = true;
+  bytes_since_flush_ = 0;
+  const Sequence sequence = group_.units_size() > 0 || group_.catalog_size() > 0 ? sequence_ + 1 : sequence_;
+  auto projection = std::make_shared<store::Projection>();
+  std::vector<Unit*> loading;
+  for (Unit* unit : dirty_) {
+    if (!unit->tail.empty() || !unit->head_loaded) {
+      loading.push_back(unit);  // recovered, not yet in memory: the cursor must not pass it
+    } else {
+      projection->units.push_back(update_of(*unit));
+      recount(*unit);
+    }
+  }
+  const bool whole = loading.empty();
+  dirty_ = std::move(loading);
+  projection->catalog = std::move(catalog_dirty_);
+  catalog_dirty_.clear();
+  when_durable(sequence, [this, sequence, whole, projection, done = std::move(done)](base::Status status) mutable {
+    if (!status) return done(std::move(status));
+    const store::GroupNumber group = sequence == 0 ? shared_.stream->durable() : group_of(sequence);
+    for (store::UnitUpdate& update : projection->units) update.position = group;
+    projection->position = whole ? group : store_.cursor();
+    for (const auto& loop : shared_.loops) {
+      if (loop.get() != this) projection->position = std::min(projection->position, loop->unprojected_from() - 1);
+    }
+    projection->position = std::max(projection->position, store_.cursor());
+    if (whole) {
+      // Later turns are not in this projection: the next one starts after this group.
+      unprojected_from_.store(sequence == sequence_ && group_.units_size() == 0 ? kNothing : group + 1, std::memory_order_release);
+      group_numbers_.erase(group_numbers_.begin(), group_numbers_.lower_bound(sequence));
+    }
+    store_.project(std::move(*projection), [this, done = std::move(done)](base::Status projected) mutable {
+      executor_.post(base::Lane::kCompletion, 0, [this, projected = std::move(projected), done = std::move(done)]() mutable {
+        flushing_ = false;
+        if (!projected && shared_.options.on_fatal && !shared_.ended.exchange(true)) shared_.options.on_fatal(projected.error());
+        if (!dirty_.empty() || !catalog_dirty_.empty()) schedule_flush();
+        done(std::move(projected));
+      });
+    });
+  });
+}
+
+// ---- visibility ----------------------------------------------------------------------------------------------------------------
+
+store::VisibilityRow Loop::visibility_row(const Unit& unit, const std::string& run_id, const Run& run) const {
+  store::VisibilityRow row;
+  row.namespace_id = unit.key.namespace_id;
+  row.workflow_id = unit.key.id;
+  row.run_id = run_id;
+  row.deleted = !run.state.exists();
+  if (row.deleted) return row;
+  row.workflow_type = run.state.start->workflow_type();
+  row.status = run.state.progress.status();
+  row.start_time = core::time_of(run.state.start->start_time());
+  if (!run.state.running()) row.close_time = core::time_of(run.state.progress.close_time());
+  row.info = core::visibility_info(run.state).SerializeAsString();
+  return row;
+}
+
+void Loop::schedule_visibility() {
+  if (visibility_scheduled_) return;
+  visibility_scheduled_ = true;
+  executor_.call_at(executor_.clock().now() + shared_.options.visibility_interval, [this] {
+    visibility_scheduled_ = false;
+    flush_visibility();
+  });
+}
+
+void Loop::flush_visibility() {
+  if (ended_ || visibility_dirty_.empty()) return;
+  auto flush = std::make_shared<store::VisibilityFlush>();
+  for (const auto& [key, run_id] : visibility_dirty_) {
+    Unit* unit = find_unit(key);
+    Run* run = unit ? unit->find(run_id) : nullptr;
+    if (!run || !run->visibility_dirty) continue;
+    run->visibility_dirty = false;
+    flush->rows.push_back(visibility_row(*unit, run_id, *run));
+  }
+  visibility_dirty_.clear();
+  ++visibility_flushes_;
+  const Sequence sequence = group_.units_size() > 0 ? sequence_ + 1 : sequence_;
+  when_durable(sequence, [this, sequence, flush](base::Status status) {
+    if (!status) return;
+    flush->position = sequence == 0 ? shared_.stream->durable() : group_of(sequence);
+    store_.project_visibility(std::move(*flush), [this](base::Status flushed) {
+      executor_.post(base::Lane::kCompletion, 0, [this, flushed = std::move(flushed)] {
+        --visibility_flushes_;
+        if (visibility_flushes_ > 0 || !visibility_dirty_.empty()) {
+          if (!visibility_dirty_.empty()) schedule_visibility();
+          if (visibility_flushes_ > 0) return;
+        }
+        std::vector<Done<void>> waiters;
+        waiters.swap(visibility_waiters_);
+        for (auto& waiter : waiters) waiter(flushed);
+      });
+    });
+  });
+}
+
+// Everything that was answered before this call is in rows that are flushed now or already under way.
+void Loop::await_visibility(Done<void> done) {
+  if (ended_) return done(std::unexpected(end_));
+  if (visibility_dirty_.empty() && visibility_flushes_ == 0) return done({});
+  visibility_waiters_.push_back(std::move(done));
+  flush_visibility();
+}
+
+// ---- wakes of units that are not in memory, retention ---------------------------------------------------------------------------
+
+void Loop::scan_wakes(std::optional<store::WakeEntry> after) {
+  const Time now = executor_.clock().now();
+  store_.scan_wake(now + kWakeHorizon, std::move(after), kScan, [this](Result<std::vector<store::WakeEntry>> entries) {
+    executor_.post(base::Lane::kCompletion, 0, [this, entries = std::move(entries)] {
+      if (ended_) return;
+      if (entries) {
+        for (const store::WakeEntry& entry : *entries) {
+          Loop& there = shared_.loop_of(entry.key);
+          there.executor_.post(base::Lane::kInternal, 0, [&there, key = entry.key] {
+            if (Unit* unit = there.find_unit(key); unit && unit->head_loaded) return;  // in memory: it has its own timer
+            there.decide(key, core::Wake{}, [](Result<core::Reply>) {});
+          });
+        }
+        if (entries->size() == kScan) return scan_wakes(entries->back());
+      }
+      executor_.call_at(executor_.clock().now() + kWakeScan, [this] { scan_wakes(std::nullopt); });
+    });
+  });
+}
+
+void Loop::sweep_retention() {
+  if (ended_) return;
+  const Time now = executor_.clock().now();
+  const auto catalog = shared_.options.catalog->snapshot();
+  for (const auto& [id, ns] : catalog->by_id) {
+    if (ns->retention() == 0) continue;
+    store_.list_closed_before(id, now - base::Duration(ns->retention()), kScan, [this](Result<std::vector<store::ClosedRun>> runs) {
+      if (!runs) return;
+      for (const store::ClosedRun& closed : *runs) {
+        Loop& there = shared_.loop_of(closed.key);
+        there.executor_.post(base::Lane::kInternal, 0, [&there, closed] {
+          there.decide(closed.key, core::DeleteWorkflow{.run_id = closed.run_id, .even_if_running = false}, [](Result<core::Reply>) {});
+        });
+      }
+    });
+  }
+  executor_.call_at(now + kSweep, [this] { sweep_retention(); });
+}
+
+void Loop::start() {
+  std::vector<UnitKey> recovered;
+  for (const Unit* unit : dirty_) recovered.push_back(unit->key);
+  for (const UnitKey& key : recovered) {
+    Unit& unit = this->unit(key);
+    if (!unit.head_loaded && unit.loads == 0) load_head(unit);
+  }
+  if (!recovered.empty()) {
+    unprojected_from_.store(store_.cursor() + 1, std::memory_order_release);
+    schedule_flush();
+  }
+  if (index_ == 0) {
+    scan_wakes(std::nullopt);
+    executor_.call_at(executor_.clock().now() + kSweep, [this] { sweep_retention(); });
+  }
+}
+
+void Loop::stop(Done<void> done) {
+  flush_visibility();
+  flush(std::move(done));
+}
+
+}  // namespace perdure::history

@@ -1,0 +1,31 @@
+#include "server/history/unit.h"
+
+#include "base/check.h"
+
+namespace perdure::history {
+
+void EventCache::prepend(const std::vector<store::StoredEvent>& older) {
+  CHECK(older.empty() || older.back().event_id + 1 == first_);
+  for (auto event = older.rbegin(); event != older.rend(); ++event) {
+    CHECK(event->event_id + 1 == first_);
+    bytes_ += event->bytes->size();
+    events_.push_front(event->bytes);
+    --first_;
+  }
+}
+
+std::size_t Unit::bytes() const {
+  std::size_t total = 1024;
+  for (const auto& [id, run] : runs) total += 2048 + run.events.bytes() + 512 * run.state.activities.size();
+  return total;
+}
+
+bool Unit::evictable() const {
+  if (dirty || loads > 0 || !waiting.empty() || !tail.empty()) return false;
+  for (const auto& [id, run] : runs) {
+    if (run.pinned() || run.visibility_dirty) return false;
+  }
+  return true;
+}
+
+}  // namespace perdure::history
