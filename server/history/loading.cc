@@ -141,6 +141,17 @@ void Loop::loaded(const UnitKey& key) {
     return;
   }
   arm(*unit);
+  if (unit->loads == 0) {
+    // Closed runs that still owe an effect on another id are loaded for it (rule E7).
+    for (const std::string& owing : unit->head.head.owing_run_ids()) {
+      if (const Run* run = unit->find(owing); run && run->loaded) continue;
+      load_run(*unit, owing);
+      break;
+    }
+  }
+  for (auto& [id, run] : unit->runs) {
+    if (run.loaded && run.state.owes()) pay_obligations(*unit, run);
+  }
   run_waiting(*unit);
 }
 
@@ -199,7 +210,6 @@ void Loop::apply_tail(Unit& unit) {
     if (!run.dirty) continue;
     run.visibility_dirty = true;
     visibility_dirty_.emplace_back(unit.key, id);
-    if (run.state.owes()) pay_obligations(unit, run);
   }
   offer_all(unit);
 }

@@ -87,13 +87,16 @@ store::UnitUpdate Loop::update_of(Unit& unit) {
   }
   const Run* current = unit.find(unit.head.head.current_run_id());
   if (current) update.wake = core::next_wake(current->state);
-  if (unit.head.head.owing_run_ids_size() > 0) update.wake = executor_.clock().now();
+  // What is owed to other ids is looked at first thing after a restart.
+  const bool owes = unit.head.head.owing_run_ids_size() > 0 || (current && current->state.owes());
+  if (owes) update.wake = executor_.clock().now();
   return update;
 }
 
 void Loop::flush(Done<void> done) {
   if (ended_) return done(std::unexpected(end_));
   if (dirty_.empty() && catalog_dirty_.empty()) return done({});
+  flush_visibility();  // its rows are never behind the states
   flushing_ = true;
   bytes_since_flush_ = 0;
   const Sequence sequence = group_.units_size() > 0 || group_.catalog_size() > 0 ? sequence_ + 1 : sequence_;
