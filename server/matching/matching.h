@@ -115,6 +115,8 @@ struct MatchingOptions {
 
 class Matching {
  public:
+  class Home;
+
   explicit Matching(MatchingOptions options);
   ~Matching();
 
@@ -133,9 +135,12 @@ class Matching {
   void drain();
 
  private:
-  class Home;
-  std::vector<std::unique_ptr<Home>> homes_;
+  Home& home_of(const QueueKey& key) const;
+
+  struct Ids;
   MatchingOptions options_;
+  std::unique_ptr<Ids> ids_;
+  std::vector<std::shared_ptr<Home>> homes_;
 };
 
 }  // namespace perdure::matching

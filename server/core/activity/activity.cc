@@ -100,7 +100,7 @@ Decision start_activity_task(UnitDraft& unit, StartActivityTask command) {
   if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
   if (!run->running()) return UnitDraft::refuse(workflow_completed());
   const auto* entry = run->state().activities.find(command.scheduled_id);
-  if (!entry || (*entry)->attempt() != command.attempt) return UnitDraft::refuse(activity_not_found());
+  if (!entry || (command.attempt != 0 && (*entry)->attempt() != command.attempt)) return UnitDraft::refuse(activity_not_found());
   const pb::Activity& activity = **entry;
   const bool repeated = activity.started_time() != 0 && activity.request_id() == command.request_id;
   if (!repeated && (activity.started_time() != 0 || activity.waiting_for_retry())) {

@@ -1,4 +1,8 @@
-// Cron schedules of workflows (TM-04): five fields, @every and its like, an optional CRON_TZ= or TZ= in front.
+// Cron schedules of workflows (TM-04): five fields with names, ranges, lists and steps; @hourly and its kin; @every DURATION; in UTC
+// or, after CRON_TZ=ZONE or TZ=ZONE, in a time zone of the system's database.
+//
+// Times are those whole minutes whose local wall clock matches: a local time that a clock change skips does not come, one that it
+// repeats comes twice. When day of month and day of week are both restricted, either suffices.
 #pragma once
 
 #include <string_view>
@@ -8,7 +12,8 @@
 
 namespace perdure::core {
 
-// The first tick after `after`. INVALID_ARGUMENT says what is wrong with the schedule.
+// The first time of the schedule after `after`. INVALID_ARGUMENT `invalid CronSchedule.` when the schedule cannot be read, or has no
+// time within five years.
 base::Result<base::Time> next_cron_time(std::string_view schedule, base::Time after);
 
 }  // namespace perdure::core

@@ -12,7 +12,7 @@ Decision start_workflow_task(UnitDraft& unit, StartWorkflowTask command) {
   const pb::WorkflowTask& task = run->task_now();
   // Obsolete: another task, already started, or offered to a queue it has left since (WT-07).
   if (task.scheduled_id() != command.scheduled_id || task.started_id() != 0 || task.on_sticky_queue() != command.sticky ||
-      task.attempt() != command.attempt) {
+      (command.attempt != 0 && task.attempt() != command.attempt)) {
     return UnitDraft::refuse(workflow_task_not_found());
   }
   WorkflowTaskStarted started = start_workflow_task_now(*run,

@@ -1,0 +1,32 @@
+// The gRPC door: a listener that carries every RPC of the method table as bytes. No generated service code.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "server/frontend/method_table.h"
+
+namespace perdure::frontend {
+
+struct GrpcDoorOptions {
+  std::string ip = "127.0.0.1";
+  int port = 7233;                                  // 0: any free one
+  int max_message_bytes = 4 << 20;                  // of a request; larger is RESOURCE_EXHAUSTED `… larger than max …`
+  std::size_t max_calls = 100'000;                  // under way; more are answered RESOURCE_EXHAUSTED
+};
+
+class GrpcDoor {
+ public:
+  // `methods` outlives the door. UNAVAILABLE when the port cannot be had.
+  static base::Result<std::unique_ptr<GrpcDoor>> open(const MethodTable& methods, GrpcDoorOptions options);
+  virtual ~GrpcDoor() = default;
+
+  virtual int port() const = 0;
+  // No new calls; those under way have until then, the rest are cancelled. Blocking.
+  virtual void close(base::Duration grace) = 0;
+};
+
+}  // namespace perdure::frontend

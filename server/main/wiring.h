@@ -1,0 +1,46 @@
+// The components of one server process, put together: what the binary and the in-process server share.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "server/core/limits/limits.h"
+#include "server/frontend/method_table.h"
+#include "server/store/store.h"
+
+namespace perdure::server {
+
+struct WiringOptions {
+  std::vector<base::Executor*> executors;      // history and matching; outlive the server
+  const base::Clock* clock = nullptr;
+  store::Store* store = nullptr;               // outlives the server
+  std::uint64_t seed = 0;                      // names this process life: greater than that of any life before on the same store
+  core::Limits limits;
+  std::string store_name = "memory";
+  std::function<void(const base::Error&)> on_fatal;
+};
+
+class Wiring {
+ public:
+  explicit Wiring(WiringOptions options);
+  ~Wiring();
+
+  // Recovers from the log (blocking), then serves. Once.
+  base::Status start();
+  // Registers the namespace unless it is there; `done` when it is durable.
+  void ensure_namespace(const std::string& name, base::Duration retention, store::Done<void> done);
+  // Polls end empty, new work is refused, everything is written behind; then `done`.
+  void stop(store::Done<void> done);
+
+  const frontend::MethodTable& methods() const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace perdure::server
