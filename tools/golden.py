@@ -3,7 +3,7 @@
 
   golden.py [names…]                 our binary, started for this; without names, the scenarios of passing.txt
   golden.py --address A [names…]     a server that runs already
-  golden.py --sync [DIR]             takes newer scenarios and recordings over from DIR (default ../shared/golden)
+  golden.py --sync DIR               takes newer scenarios and recordings over from DIR
 
 A name is a group or group/scenario. Where better/ holds an answer of our own, it is expected instead of the recording.
 """
@@ -69,7 +69,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--address")
     parser.add_argument("--binary", type=pathlib.Path, default=processes.ROOT / "build/perdure")
-    parser.add_argument("--sync", metavar="DIR", type=pathlib.Path, nargs="?", const=processes.ROOT.parent / "shared/golden")
+    parser.add_argument("--sync", metavar="DIR", type=pathlib.Path)
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
     if options.sync:
