@@ -1,6 +1,7 @@
 #include "server/frontend/api.h"
 
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/generated_message_reflection.h>
 
 #include "base/check.h"
 #include "temporal/api/operatorservice/v1/service.pb.h"
@@ -23,9 +24,10 @@ void add_unbuilt(MethodTable& table, std::string_view prefix) {
 
 // The services have no generated code of their own: naming their tables keeps the linker from leaving their descriptors out.
 void keep_descriptors() {
-  static const volatile void* kept[] = {&descriptor_table_temporal_2fapi_2fworkflowservice_2fv1_2fservice_2eproto,
-                                        &descriptor_table_temporal_2fapi_2foperatorservice_2fv1_2fservice_2eproto};
-  static_cast<void>(kept);
+  static const google::protobuf::internal::AddDescriptorsRunner workflow(
+      &descriptor_table_temporal_2fapi_2fworkflowservice_2fv1_2fservice_2eproto);
+  static const google::protobuf::internal::AddDescriptorsRunner operator_(
+      &descriptor_table_temporal_2fapi_2foperatorservice_2fv1_2fservice_2eproto);
 }
 
 }  // namespace

@@ -54,6 +54,7 @@ Queue* Matching::Home::find(const QueueKey& key) {
 }
 
 Queue& Matching::Home::open(const QueueKey& key) {
+  if (!queues_.contains(key)) unload_idle(now());
   std::unique_ptr<Queue>& slot = queues_[key];
   if (!slot) {
     core::TaskWindow::Bounds bounds;
@@ -61,7 +62,6 @@ Queue& Matching::Home::open(const QueueKey& key) {
     bounds.page = std::min<std::size_t>(bounds.page, std::max<std::size_t>(1, options_.window / 2));
     slot = std::make_unique<Queue>(*this, key, bounds, std::nullopt);
     slot->by_use = by_use_.insert(by_use_.end(), slot.get());
-    unload_idle(now());
   }
   used(*slot);
   return *slot;
