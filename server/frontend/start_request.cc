@@ -1,6 +1,7 @@
 #include "server/frontend/start_request.h"
 
 #include "server/core/activity/activity.h"
+#include "server/core/cron/cron.h"
 #include "server/core/draft.h"
 #include "server/core/limits/search_attributes.h"
 #include "server/frontend/validate.h"
@@ -76,6 +77,11 @@ Status check_times(Request& request) {
   return {};
 }
 
+Status check_cron(const std::string& schedule, Time now) {
+  const Result<Time> next = core::next_cron_time(schedule, now);
+  return next ? Status{} : std::unexpected(next.error());
+}
+
 template <class Request>
 Status check_sizes(const Request& request, const core::Limits& limits) {
   if (request.has_input()) TRY_VOID(check_blob(request.input(), limits));
@@ -102,6 +108,9 @@ Status prepare_common(Request& request, const core::Namespace& ns, Services& ser
   if (request.has_retry_policy()) {
     const std::string wrong = core::normalise_retry_policy(*request.mutable_retry_policy());
     if (!wrong.empty()) return invalid_argument(wrong);
+  }
+  if (!request.cron_schedule().empty()) {
+    TRY_VOID(check_cron(request.cron_schedule(), services.clock.now()));
   }
   TRY_VOID(check_policies(request.workflow_id_reuse_policy(), request.workflow_id_conflict_policy()));
   if (request.has_priority()) TRY_VOID(check_priority(request.priority()));

@@ -28,7 +28,8 @@ std::string Loop::token_key() const { return shared_.options.catalog->snapshot()
 
 void Loop::read_history(HistoryRequest request, Done<HistoryPage> done) {
   const UnitKey key = request.key;
-  decide(key, core::ReadHistory{.run_id = request.run_id, .with_tail = false},
+  core::ReadHistory command{.run_id = request.run_id, .with_tail = false};
+  decide(key, std::move(command),
          [this, key, request = std::move(request), done = std::move(done)](Result<core::Reply> reply) mutable {
            if (!reply) {
              const Unit* unit = find_unit(key);

@@ -173,7 +173,8 @@ void History::answer_query(const std::string& query_id, core::wfs::RespondQueryT
     return done(std::unexpected(core::not_found("query task not found, or already expired")));
   }
   Loop& loop = *shared.loops[index];
-  loop.executor().post(base::Lane::kCompletion, request.ByteSizeLong(),
+  const std::size_t bytes = request.ByteSizeLong();
+  loop.executor().post(base::Lane::kCompletion, bytes,
                        [&loop, id = query_id.substr(colon + 1), request = std::move(request), done = std::move(done)]() mutable {
                          loop.answer_query(id, std::move(request), std::move(done));
                        });

@@ -26,6 +26,11 @@ CommandResult check_target(const Completion& completion, enums::WorkflowTaskFail
   return {};
 }
 
+// How the texts of the API name the target of a command.
+std::string target_text(const Completion& completion, const temporal::api::common::v1::WorkflowExecution& target) {
+  return " WorkflowId=" + target.workflow_id() + " Namespace=" + completion.env.ns.name() + " RunId=" + target.run_id();
+}
+
 std::size_t pending(const RunDraft& run, int kind) {
   std::size_t count = 0;
   run.state().externals.each([&](std::int64_t, const auto& e) { count += e->kind() == kind && !e->outcome_recorded(); });
@@ -89,7 +94,7 @@ CommandResult signal_external(Completion& completion, command::Command& command)
   if (!attributes.has_execution()) return bad_command(kCause, "Execution is not set on " + what + ".");
   const auto& target = attributes.execution();
   if (auto ok = check_target(completion, kCause, attributes.namespace_(), target.workflow_id(), what); !ok) return ok;
-  if (attributes.signal_name().empty()) return bad_command(kCause, "SignalName is not set on " + what + ".");
+  if (attributes.signal_name().empty()) return bad_command(kCause, "SignalName is not set on " + what + "." + target_text(completion, target));
   if (attributes.signal_name().size() > completion.env.limits.id_length) {
     return bad_command(kCause, "SignalName length exceeds limit.");
   }

@@ -29,19 +29,36 @@ CommandResult check_size(std::size_t size, const Env& env, enums::WorkflowTaskFa
   return std::unexpected(CommandError{cause, std::string(what) + " exceeds size limit.", true});
 }
 
+// A task queue as the texts of the API show one.
+std::string queue_text(const temporal::api::taskqueue::v1::TaskQueue& queue) {
+  std::string text = "name:\"" + queue.name() + "\"";
+  const enums::TaskQueueKind kind = queue.kind() == enums::TASK_QUEUE_KIND_UNSPECIFIED ? enums::TASK_QUEUE_KIND_NORMAL : queue.kind();
+  text += " kind:" + enums::TaskQueueKind_Name(kind);
+  return text;
+}
+
 using ContinueAttributes = command::ContinueAsNewWorkflowExecutionCommandAttributes;
 
 CommandResult check_continue(Completion& completion, ContinueAttributes& attributes) {
   constexpr auto kCause = enums::WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES;
   const Env& env = completion.env;
-  if (attributes.workflow_type().name().size() > env.limits.id_length) {
-    return bad_command(kCause, "WorkflowType exceeds length limit.");
-  }
-  if (attributes.task_queue().name().size() > env.limits.id_length) return bad_command(kCause, "TaskQueue exceeds length limit.");
+  const auto refuse = [&](const std::string& what) {
+    return bad_command(kCause, what + " on ContinueAsNewWorkflowExecutionCommand. WorkflowType=" + attributes.workflow_type().name() +
+                                   " TaskQueue=" + attributes.task_queue().name());
+  };
+  if (attributes.workflow_type().name().size() > env.limits.id_length) return refuse("WorkflowType exceeds length limit");
+  if (attributes.task_queue().name().size() > env.limits.id_length) return refuse("TaskQueue exceeds length limit");
   const auto negative = [](const google::protobuf::Duration& d) { return d.seconds() < 0 || d.nanos() < 0; };
-  if (negative(attributes.workflow_run_timeout())) return bad_command(kCause, "Invalid WorkflowRunTimeout.");
-  if (negative(attributes.workflow_task_timeout())) return bad_command(kCause, "Invalid WorkflowTaskTimeout.");
-  if (negative(attributes.backoff_start_interval())) return bad_command(kCause, "Invalid BackoffStartInterval.");
+  const std::pair<const char*, const google::protobuf::Duration*> durations[] = {
+      {"WorkflowRunTimeout", &attributes.workflow_run_timeout()},
+      {"WorkflowTaskTimeout", &attributes.workflow_task_timeout()},
+      {"BackoffStartInterval", &attributes.backoff_start_interval()}};
+  for (const auto& [name, duration] : durations) {
+    if (!negative(*duration)) continue;
+    return bad_command(kCause, std::string("Invalid ") + name +
+                                   " on ContinueAsNewWorkflowExecutionCommand: negative duration. WorkflowType=" +
+                                   attributes.workflow_type().name() + " TaskQueue=" + queue_text(attributes.task_queue()));
+  }
   if (attributes.has_retry_policy()) {
     if (std::string wrong = normalise_retry_policy(*attributes.mutable_retry_policy()); !wrong.empty()) {
       return bad_command(kCause, std::move(wrong));
@@ -95,6 +112,7 @@ NewRun continuing_run(Completion& completion, const ContinueAttributes& attribut
                             ? enums::CONTINUE_AS_NEW_INITIATOR_WORKFLOW
                             : attributes.initiator());
   assign(started.mutable_workflow_run_timeout(), run.run_timeout);
+  run.shows_no_backoff = false;
   run.reset_points = inherited_reset_points(old_run, completion.env);
   run.has_reset_points = true;
   run.has_user_metadata = old.has_user_metadata();
@@ -191,7 +209,7 @@ CommandResult continue_as_new(Completion& completion, command::Command& command)
   if (attributes.has_backoff_start_interval() || next.backoff > Duration::zero()) {
     assign(event.mutable_backoff_start_interval(), next.backoff.count());
   }
-  event.set_initiator(next.attributes.initiator());
+  event.set_initiator(attributes.initiator());
   event.set_workflow_task_completed_event_id(completion.completed_id);
   close_run(completion.unit, run, enums::WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW, new_run_id);
   schedule_first_task(begin_run(completion.unit, std::move(next)), completion.env);

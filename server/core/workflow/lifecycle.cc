@@ -124,7 +124,9 @@ RunDraft& begin_run(UnitDraft& unit, NewRun new_run) {
   attributes.set_first_execution_run_id(start.first_run_id());
   attributes.set_continued_execution_run_id(start.continued_run_id());
   attributes.set_attempt(start.attempt());
-  assign(attributes.mutable_first_workflow_task_backoff(), start.first_task_backoff());
+  if (start.first_task_backoff() > 0 || new_run.shows_no_backoff) {
+    assign(attributes.mutable_first_workflow_task_backoff(), start.first_task_backoff());
+  }
   if (start.run_timeout() != 0) assign(attributes.mutable_workflow_run_timeout(), start.run_timeout());
   if (start.execution_timeout() != 0) assign(attributes.mutable_workflow_execution_timeout(), start.execution_timeout());
   assign(attributes.mutable_workflow_task_timeout(), start.task_timeout());

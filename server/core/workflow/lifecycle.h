@@ -21,6 +21,7 @@ struct NewRun {
   int attempt = 1;
   temporal::api::workflow::v1::ResetPoints reset_points;
   bool has_reset_points = false;
+  bool shows_no_backoff = true;                       // a backoff of nothing is told as 0s; not by a run that continues as new
   temporal::api::sdk::v1::UserMetadata user_metadata;
   bool has_user_metadata = false;
   std::vector<temporal::api::common::v1::Link> links;

@@ -225,16 +225,16 @@ Decision signal_with_start(UnitDraft& unit, SignalWithStart command) {
   const Env& env = unit.env();
   const Policies policies = policies_of(request.workflow_id_reuse_policy(), request.workflow_id_conflict_policy(),
                                         enums::WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING);
+  if (policies.conflict == enums::WORKFLOW_ID_CONFLICT_POLICY_FAIL) {
+    return UnitDraft::refuse(Error{Code::kInvalidArgument, "WorkflowIdConflictPolicy: FAIL cannot be used with SignalWithStart.", {}});
+  }
   RunDraft* current = unit.current_run();
   const Signal signal = signal_part(request);
   std::string run_id = env.random.uuid();
   if (current && current->running()) {
-    if (policies.conflict == enums::WORKFLOW_ID_CONFLICT_POLICY_FAIL) {
-      return UnitDraft::refuse(already_started_error(unit, "Workflow execution is already running."));
-    }
     if (policies.conflict != enums::WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING) {
       if (current->state().request_ids.contains(request.request_id())) {
-        return answer_signalled(unit, *current, request.request_id(), current->start().request_id() == request.request_id());
+        return answer_signalled(unit, *current, request.request_id(), false);
       }
       if (auto refused = deliver_signal(*current, signal, env)) return UnitDraft::refuse(std::move(*refused));
       // A signal with start does not wait for the first backoff (TS-03).
