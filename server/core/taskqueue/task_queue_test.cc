@@ -173,7 +173,8 @@ TEST(TaskQueue, AtMostTenAdvicesASecond_MA11) {
   Script script;
   int given = 0;
   for (int i = 0; i < 200; ++i) {
-    script.run("offer a age=900\n offer b age=901\n park p\n match -> p b\n started b p\n park q\n match -> q a\n undone a\n wait 10");
+    script.run("offer a age=900\n offer b age=901\n park p\n match -> p b\n started b p\n"
+               "park q\n match -> q a\n undone a\n wait 10");
     given += script.advice().has_value();
   }
   EXPECT_GE(given, 19);
