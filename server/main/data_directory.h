@@ -1,0 +1,25 @@
+// The data directory of a server process: locked, recovered, and gone at the end when it is a temporary one.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "server/main/options.h"
+#include "server/store/store.h"
+
+namespace perdure::server {
+
+class DataDirectory {
+ public:
+  static base::Result<std::unique_ptr<DataDirectory>> open(const ServerOptions& options);
+  virtual ~DataDirectory() = default;
+
+  virtual store::Store& store() = 0;
+  virtual const std::string& path() const = 0;
+  virtual bool temporary() const = 0;
+  // Syncs and unlocks; removes a temporary directory. The last call.
+  virtual void close() = 0;
+};
+
+}  // namespace perdure::server
