@@ -96,7 +96,7 @@ store::UnitUpdate Loop::update_of(Unit& unit) {
 void Loop::flush(Done<void> done) {
   if (ended_) return done(std::unexpected(end_));
   if (dirty_.empty() && catalog_dirty_.empty()) return done({});
-  flush_visibility();  // its rows are never behind the states
+  flush_visibility();  // its cursor is never behind that of the states
   flushing_ = true;
   bytes_since_flush_ = 0;
   const Sequence sequence = group_.units_size() > 0 || group_.catalog_size() > 0 ? sequence_ + 1 : sequence_;
@@ -161,12 +161,12 @@ void Loop::schedule_visibility() {
   visibility_scheduled_ = true;
   executor_.call_at(executor_.clock().now() + shared_.options.visibility_interval, [this] {
     visibility_scheduled_ = false;
-    flush_visibility();
+    if (!visibility_dirty_.empty()) flush_visibility();
   });
 }
 
 void Loop::flush_visibility() {
-  if (ended_ || visibility_dirty_.empty()) return;
+  if (ended_) return;
   auto flush = std::make_shared<store::VisibilityFlush>();
   for (const auto& [key, run_id] : visibility_dirty_) {
     Unit* unit = find_unit(key);
@@ -201,7 +201,7 @@ void Loop::await_visibility(Done<void> done) {
   if (ended_) return done(std::unexpected(end_));
   if (visibility_dirty_.empty() && visibility_flushes_ == 0) return done({});
   visibility_waiters_.push_back(std::move(done));
-  flush_visibility();
+  if (!visibility_dirty_.empty()) flush_visibility();
 }
 
 // ---- wakes of units that are not in memory, retention ---------------------------------------------------------------------------
@@ -263,7 +263,6 @@ void Loop::start() {
 }
 
 void Loop::stop(Done<void> done) {
-  flush_visibility();
   flush(std::move(done));
 }
 
