@@ -23,6 +23,11 @@ class Memory : public DataDirectory {
 
 }  // namespace
 
-base::Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const ServerOptions&) { return std::make_unique<Memory>(); }
+base::Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const ServerOptions& options) {
+  if (!options.dev || !options.db_filename.empty()) {
+    return base::fail(base::Code::kUnimplemented, "the local store is not part of this build yet: only start-dev without --db-filename works");
+  }
+  return std::make_unique<Memory>();
+}
 
 }  // namespace perdure::server
