@@ -23,13 +23,13 @@ target_link_libraries(temporal_api INTERFACE protobuf::libprotobuf Threads::Thre
 
 # Deprecated fields of the API are part of the wire that must be served: -Wno-deprecated-declarations.
 add_library(perdure_flags INTERFACE)
-target_compile_options(perdure_flags INTERFACE -Wall -Wextra -Werror -Wno-missing-field-initializers -Wno-deprecated-declarations -fno-omit-frame-pointer)
+target_compile_options(perdure_flags INTERFACE
+  -Wall -Wextra -Werror -Wno-missing-field-initializers -Wno-deprecated-declarations -fno-omit-frame-pointer)
 target_include_directories(perdure_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_link_libraries(perdure_flags INTERFACE Threads::Threads)
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
-  target_compile_options(perdure_flags INTERFACE
-    -Wno-deprecated-declarations               # libstdc++ 12 calls its own deprecated functions (stable_partition)
-    "SHELL:-Xclang -fno-pch-timestamp")        # else ccache never finds a precompiled header
+  # Without it ccache never finds a precompiled header.
+  target_compile_options(perdure_flags INTERFACE "SHELL:-Xclang -fno-pch-timestamp")
 endif()
 set(PERDURE_SANITIZE "" CACHE STRING "Sanitizers of this build tree, as in -fsanitize=")
 if(PERDURE_SANITIZE)

@@ -94,7 +94,9 @@ bool Loop::history_page(const Unit& unit, Run& run, const HistoryRequest& reques
   if (request.reverse) {
     const std::int64_t top = request.first_event_id == 0 ? next - 1 : std::min(request.first_event_id, next - 1);
     std::int64_t id = top;
-    for (; id >= 1 && run.events.holds(id) && static_cast<int>(page.events.size()) < request.page_size && bytes < kPageBytes; --id) {
+    for (; id >= 1 && run.events.holds(id) && static_cast<int>(page.events.size()) < request.page_size &&
+           bytes < kPageBytes;
+         --id) {
       take(id);
     }
     page.next_event_id = id;
@@ -346,7 +348,8 @@ void Loop::complete_workflow_task(const UnitKey& key, core::CompleteWorkflowTask
     if (!answer.new_task) return gated<std::string>(*this, sequence, std::move(bytes), std::move(done));
     const std::int64_t first = answer.new_task->first_event_id;
     with_events(key, run_id, first,
-                [this, key, bytes = std::move(bytes), task = *answer.new_task, done = std::move(done)](base::Status status) mutable {
+                [this, key, bytes = std::move(bytes), task = *answer.new_task,
+                 done = std::move(done)](base::Status status) mutable {
                   Unit* unit = find_unit(key);
                   Run* run = unit ? unit->find(task.run_id) : nullptr;
                   if (status && run) {

@@ -97,7 +97,9 @@ namespace {
 // Runs `work` on the loop of the key; refused when its lane is full.
 template <class T, class Work>
 void on_loop(Shared& shared, const UnitKey& key, base::Lane lane, std::size_t bytes, Done<T> done, Work work) {
-  if (shared.ended) return done(std::unexpected(base::Error{base::Code::kUnavailable, "the server has lost its log; please retry", {}}));
+  if (shared.ended)
+    return done(std::unexpected(
+        base::Error{base::Code::kUnavailable, "the server has lost its log; please retry", {}}));
   Loop& loop = shared.loop_of(key);
   auto kept = std::make_shared<Done<T>>(std::move(done));
   const bool posted = loop.executor().post(lane, bytes, [&loop, kept, work = std::move(work)]() mutable {

@@ -115,7 +115,8 @@ void Loop::run_waiting(Unit& unit) {
 
 void Loop::decide_now(Unit& unit, PendingCommand pending) {
   if (!unit.quarantine.empty()) {
-    return pending.done(std::unexpected(base::Error{base::Code::kFailedPrecondition, "workflow execution is quarantined: " + unit.quarantine, {}}));
+    return pending.done(std::unexpected(base::Error{
+        base::Code::kFailedPrecondition, "workflow execution is quarantined: " + unit.quarantine, {}}));
   }
   const std::shared_ptr<const core::Catalog> catalog = shared_.options.catalog->snapshot();
   const core::Namespace* ns = catalog->find_by_id(unit.key.namespace_id);
@@ -132,9 +133,11 @@ void Loop::decide_now(Unit& unit, PendingCommand pending) {
                               const Run* run = unit.find(id);
                               return run && run->state.exists() ? &run->state : nullptr;
                             },
-                            .event = [&](const std::string& id, std::int64_t event_id) -> std::shared_ptr<const core::HistoryEvent> {
+                            .event = [&](const std::string& id,
+                                         std::int64_t event_id) -> std::shared_ptr<const core::HistoryEvent> {
                               const Run* run = unit.find(id);
-                              if (!run || !run->events.holds(event_id) || event_id >= run->events.next()) return nullptr;
+                              if (!run || !run->events.holds(event_id) || event_id >= run->events.next())
+                                return nullptr;
                               auto event = std::make_shared<core::HistoryEvent>();
                               event->ParseFromString(*run->events.at(event_id));
                               return event;

@@ -92,7 +92,8 @@ class Loop {
   void install_run(Unit& unit, const std::string& run_id, const std::optional<store::StoredRun>& stored);
   void quarantine(Unit& unit, const std::string& why);
   // `then` runs when events [first, …) of the run are in memory (or the read failed).
-  void with_events(const UnitKey& key, const std::string& run_id, std::int64_t first, std::move_only_function<void(base::Status)> then);
+  void with_events(const UnitKey& key, const std::string& run_id, std::int64_t first,
+                   std::move_only_function<void(base::Status)> then);
 
   // loop.cc
   void run_waiting(Unit& unit);
@@ -124,8 +125,8 @@ class Loop {
   void settle_queries(Unit& unit, Run& run);
   void finish_query(const std::string& id, Result<core::wfs::QueryWorkflowResponse> answer);
   void take_query_results(Run& run, const QueryResults& results);
-  void query_answered(const std::string& id, int type, const temporal::api::common::v1::Payloads& answer, const std::string& message,
-                      const temporal::api::failure::v1::Failure* failure);
+  void query_answered(const std::string& id, int type, const temporal::api::common::v1::Payloads& answer,
+                      const std::string& message, const temporal::api::failure::v1::Failure* failure);
 
   // obligations.cc
   void pay_obligations(Unit& unit, Run& run);

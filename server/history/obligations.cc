@@ -60,12 +60,16 @@ void Loop::deliver(const UnitKey& key, const std::string& run_id, std::int64_t i
     const std::size_t bytes = command.input.ByteSizeLong();
     // The sender's records are handed to the stream before the receiver's can be: a turn ends before its messages are run.
     const bool posted = there.executor_.post(
-        base::Lane::kInternal, bytes, [this, &there, key, run_id, initiated_id, attempt, target, command = std::move(command)]() mutable {
-          there.decide(target, std::move(command), [this, key, run_id, initiated_id, attempt](Result<core::Reply> reply) mutable {
-            executor_.post(base::Lane::kCompletion, 0, [this, key, run_id, initiated_id, attempt, reply = std::move(reply)]() mutable {
-              delivered(key, run_id, initiated_id, attempt, std::move(reply));
-            });
-          });
+        base::Lane::kInternal, bytes,
+        [this, &there, key, run_id, initiated_id, attempt, target, command = std::move(command)]() mutable {
+          there.decide(target, std::move(command),
+                       [this, key, run_id, initiated_id, attempt](Result<core::Reply> reply) mutable {
+                         executor_.post(
+                             base::Lane::kCompletion, 0,
+                             [this, key, run_id, initiated_id, attempt, reply = std::move(reply)]() mutable {
+                               delivered(key, run_id, initiated_id, attempt, std::move(reply));
+                             });
+                       });
         });
     if (!posted) pay_later(key, run_id, initiated_id, attempt);
   });

@@ -237,7 +237,8 @@ void Loop::sweep_retention() {
       for (const store::ClosedRun& closed : *runs) {
         Loop& there = shared_.loop_of(closed.key);
         there.executor_.post(base::Lane::kInternal, 0, [&there, closed] {
-          there.decide(closed.key, core::DeleteWorkflow{.run_id = closed.run_id, .even_if_running = false}, [](Result<core::Reply>) {});
+          there.decide(closed.key, core::DeleteWorkflow{.run_id = closed.run_id, .even_if_running = false},
+                       [](Result<core::Reply>) {});
         });
       }
     });

@@ -71,7 +71,8 @@ CommandResult check_continue(Completion& completion, ContinueAttributes& attribu
     const base::Status valid = validate_search_attributes(*attributes.mutable_search_attributes(), env.ns, env.limits);
     if (!valid) return bad_command(kCause, valid.error().message);
   }
-  if (auto size = check_size(attributes.input().ByteSizeLong(), env, kCause, "ContinueAsNewWorkflowExecutionCommandAttributes.Input");
+  if (auto size = check_size(attributes.input().ByteSizeLong(), env, kCause,
+                             "ContinueAsNewWorkflowExecutionCommandAttributes.Input");
       !size) {
     return size;
   }
@@ -91,7 +92,9 @@ NewRun continuing_run(Completion& completion, const ContinueAttributes& attribut
   const std::int64_t run_timeout = nanos(attributes.workflow_run_timeout());
   const std::int64_t task_timeout = nanos(attributes.workflow_task_timeout());
   run.run_timeout = run_timeout != 0 ? run_timeout : old.run_timeout();
-  run.task_timeout = task_timeout != 0 ? std::min(task_timeout, completion.env.limits.max_task_timeout.count()) : old.task_timeout();
+  run.task_timeout = task_timeout != 0
+                         ? std::min(task_timeout, completion.env.limits.max_task_timeout.count())
+                         : old.task_timeout();
   run.execution_timeout = old.execution_timeout();
   run.execution_expiration = old.execution_expiration();
   run.first_run_id = old.first_run_id();

@@ -26,7 +26,8 @@ Decision request_cancel_workflow(UnitDraft& unit, RequestCancelWorkflow command)
   RunDraft* run = unit.find_run(request.workflow_execution().run_id());
   if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
   const std::string& first = request.first_execution_run_id();
-  if (!first.empty() && first != run->start().first_run_id()) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!first.empty() && first != run->start().first_run_id())
+    return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
   if (!run->running()) return unit.finish(Nothing{});
   const bool new_request = request_cancel(
       *run, {.reason = request.reason(), .identity = request.identity(), .links = &request.links()});
@@ -42,7 +43,8 @@ Decision terminate_workflow(UnitDraft& unit, TerminateWorkflow command) {
   RunDraft* run = unit.find_run(request.workflow_execution().run_id());
   if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
   const std::string& first = request.first_execution_run_id();
-  if (!first.empty() && first != run->start().first_run_id()) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!first.empty() && first != run->start().first_run_id())
+    return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
   if (!run->running()) return UnitDraft::refuse(workflow_completed());
   const std::string reason = request.reason().empty() ? "terminated by user via frontend" : request.reason();
   const std::string identity = request.identity().empty() ? "frontend-service" : request.identity();

@@ -17,7 +17,8 @@ struct Signal {
   std::int64_t external_initiated_id = 0;
 };
 
-// Writes (or buffers) the event; the run must be running. An error: refused, nothing written. Waking the workflow is up to the caller.
+// Writes (or buffers) the event; the run must be running. An error: refused, nothing written. Waking the
+// workflow is up to the caller.
 std::optional<Error> deliver_signal(RunDraft& run, const Signal& signal, const Env& env);
 
 Decision signal_workflow(UnitDraft& unit, SignalWorkflow command);
