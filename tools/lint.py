@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 ALLOW = "tools/lint_allow.txt"
 
 MAX_LINE = 132
+MAX_CPP_LINE = 132
 MAX_FUNCTION = 70
 MAX_FILE = 800
 
@@ -158,9 +159,10 @@ def in_folder(path, folder):
 def check_lengths(file):
     if file.suffix not in CODE and file.path != "dev":
         return
+    most = MAX_CPP_LINE if file.suffix in CPP else MAX_LINE
     for number, line in enumerate(file.lines, 1):
-        if len(line) > MAX_LINE:
-            yield Finding(file.path, number, "line_length", f"{len(line)} characters, at most {MAX_LINE}")
+        if len(line) > most:
+            yield Finding(file.path, number, "line_length", f"{len(line)} characters, at most {most}")
     if len(file.lines) > MAX_FILE:
         yield Finding(file.path, len(file.lines), "file_length", f"{len(file.lines)} lines, at most {MAX_FILE}")
     for first, last, name in long_functions(file):
@@ -188,7 +190,7 @@ def check_determinism(file):
 
 
 def check_core(file):
-    if file.suffix in CPP and in_folder(file.path, "server/core"):
+    if file.suffix in CPP and in_folder(file.path, "server/core") and not file.path.endswith("_test.cc"):
         for number, line in enumerate(file.lines, 1):
             if match := CORE_INCLUDES.match(line):
                 yield Finding(file.path, number, "core_include", f"core is pure: no <{match.group(1)}>")

@@ -18,7 +18,8 @@ void add_unbuilt(MethodTable& table, std::string_view prefix) {
   for (int i = 0; i < descriptor->method_count(); ++i) {
     std::string name = std::string(prefix) + descriptor->method(i)->name();
     if (table.find(name) != nullptr) continue;
-    table.add({name, Policy::kPublic, RateClass::kNone, [name](std::shared_ptr<Call> call) { call->finish(unknown_method(name)); }});
+    table.add({name, Policy::kPublic, RateClass::kNone,
+               [name](std::shared_ptr<Call> call) { call->finish(unknown_method(name)); }});
   }
 }
 

@@ -28,7 +28,8 @@ class HistoryExecutions : public frontend::Executions {
   void query(history::QueryRequest request, store::Done<frontend::wfs::QueryWorkflowResponse> done) override {
     history_.query(std::move(request), std::move(done));
   }
-  void answer_query(const std::string& id, frontend::wfs::RespondQueryTaskCompletedRequest request, store::Done<void> done) override {
+  void answer_query(const std::string& id, frontend::wfs::RespondQueryTaskCompletedRequest request,
+                    store::Done<void> done) override {
     history_.answer_query(id, std::move(request), std::move(done));
   }
   void await_visibility(store::Done<void> done) override { history_.await_visibility(std::move(done)); }

@@ -231,7 +231,8 @@ void Matching::Home::poll(std::shared_ptr<Poll> poll, PollRequest request) {
                           .deployment = request.poller.deployment});
   poll->since = now;
   poll->deadline = request.deadline;
-  poll->end = std::min(request.deadline == base::kNever ? base::kNever : request.deadline - kReserveMargin, now + options_.long_poll);
+  poll->end = std::min(request.deadline == base::kNever ? base::kNever : request.deadline - kReserveMargin,
+                       now + options_.long_poll);
   if (poll->end <= now || polls_.size() >= kPollsPerHome) return poll->done(std::string());
   poll->queue = &queue;
   ++queue.live;
@@ -381,7 +382,8 @@ void Matching::Home::query(QueryTask task) {
   auto query = std::make_shared<Query>(*this, std::move(task));
   query->queue = &queue;
   if (queue.queries.size() >= kQueriesPerQueue) {
-    return query->task.taken(std::unexpected(base::Error{base::Code::kResourceExhausted, "too many queries wait at the task queue", {}}));
+    return query->task.taken(std::unexpected(
+        base::Error{base::Code::kResourceExhausted, "too many queries wait at the task queue", {}}));
   }
   if (query->task.fallback && sticky_absent(queue, now())) {
     try_fallback(queue, query);

@@ -179,8 +179,8 @@ class Store {
 
   // Writes behind. Only durable positions may be given; calls take effect in order. Repeating one changes nothing: a unit that is
   // stored with a newer position is left alone, and with the same position its records are not appended again.
-  // Visibility first (rule E11): project fails FAILED_PRECONDITION unless project_visibility was called for its position before
-  // (with no rows if there are none), so that a replay from the cursor finds every row that is not stored yet.
+  // Visibility first (rule E11): rows of the groups that a projection's position covers are flushed by a call before it; a replay
+  // from the cursor does not bring them back.
   virtual void project(Projection projection, Done<void> done) = 0;
   virtual void project_visibility(VisibilityFlush flush, Done<void> done) = 0;
 

@@ -29,13 +29,36 @@ TEST(Filter, EachFieldInEachSpelling) {
 }
 
 TEST(Filter, EverythingElseIsAClearError) {
-  for (const char* text :
-       {"WorkflowId", "WorkflowId = ", "WorkflowId = 'a", "NoSuchField = 'x'", "WorkflowId = 'a' ORDER BY StartTime",
-        "WorkflowId = 'a' LIMIT 3", "ExecutionStatus = 'Sleeping'", "ExecutionStatus = 9", "ExecutionStatus = '1'",
-        "ExecutionStatus = true", "StartTime > 'yesterday'", "WorkflowId LIKE 'a%'", "lower(WorkflowId) = 'a'",
-        "WorkflowId = 'a' AND", "WorkflowId > 5", "WorkflowId = 5", "WorkflowId != 'a'", "WorkflowId = 'a' OR WorkflowId = 'b'",
-        "WorkflowId = 'a' AND WorkflowId = 'b'", "NOT WorkflowId = 'a'", "(WorkflowId = 'a'", "WorkflowId = 'a')", "workflowid = 'a'",
-        "WORKFLOWID = 'a'", "'WorkflowId' = 'a'", "WorkflowId = b", "\x01\xff", "= 'a'", "AND", "WorkflowId IN ('a')"}) {
+  for (const char* text : {"WorkflowId",
+                           "WorkflowId = ",
+                           "WorkflowId = 'a",
+                           "NoSuchField = 'x'",
+                           "WorkflowId = 'a' ORDER BY StartTime",
+                           "WorkflowId = 'a' LIMIT 3",
+                           "ExecutionStatus = 'Sleeping'",
+                           "ExecutionStatus = 9",
+                           "ExecutionStatus = '1'",
+                           "ExecutionStatus = true",
+                           "StartTime > 'yesterday'",
+                           "WorkflowId LIKE 'a%'",
+                           "lower(WorkflowId) = 'a'",
+                           "WorkflowId = 'a' AND",
+                           "WorkflowId > 5",
+                           "WorkflowId = 5",
+                           "WorkflowId != 'a'",
+                           "WorkflowId = 'a' OR WorkflowId = 'b'",
+                           "WorkflowId = 'a' AND WorkflowId = 'b'",
+                           "NOT WorkflowId = 'a'",
+                           "(WorkflowId = 'a'",
+                           "WorkflowId = 'a')",
+                           "workflowid = 'a'",
+                           "WORKFLOWID = 'a'",
+                           "'WorkflowId' = 'a'",
+                           "WorkflowId = b",
+                           "\x01\xff",
+                           "= 'a'",
+                           "AND",
+                           "WorkflowId IN ('a')"}) {
     const auto filter = parse_filter(text);
     ASSERT_FALSE(filter.has_value()) << text;
     EXPECT_EQ(filter.error().code, base::Code::kInvalidArgument);

@@ -94,7 +94,8 @@ CommandResult signal_external(Completion& completion, command::Command& command)
   if (!attributes.has_execution()) return bad_command(kCause, "Execution is not set on " + what + ".");
   const auto& target = attributes.execution();
   if (auto ok = check_target(completion, kCause, attributes.namespace_(), target.workflow_id(), what); !ok) return ok;
-  if (attributes.signal_name().empty()) return bad_command(kCause, "SignalName is not set on " + what + "." + target_text(completion, target));
+  if (attributes.signal_name().empty())
+    return bad_command(kCause, "SignalName is not set on " + what + "." + target_text(completion, target));
   if (attributes.signal_name().size() > completion.env.limits.id_length) {
     return bad_command(kCause, "SignalName length exceeds limit.");
   }

@@ -32,7 +32,8 @@ CommandResult check_size(std::size_t size, const Env& env, enums::WorkflowTaskFa
 // A task queue as the texts of the API show one.
 std::string queue_text(const temporal::api::taskqueue::v1::TaskQueue& queue) {
   std::string text = "name:\"" + queue.name() + "\"";
-  const enums::TaskQueueKind kind = queue.kind() == enums::TASK_QUEUE_KIND_UNSPECIFIED ? enums::TASK_QUEUE_KIND_NORMAL : queue.kind();
+  const enums::TaskQueueKind kind =
+      queue.kind() == enums::TASK_QUEUE_KIND_UNSPECIFIED ? enums::TASK_QUEUE_KIND_NORMAL : queue.kind();
   text += " kind:" + enums::TaskQueueKind_Name(kind);
   return text;
 }
@@ -43,7 +44,8 @@ CommandResult check_continue(Completion& completion, ContinueAttributes& attribu
   constexpr auto kCause = enums::WORKFLOW_TASK_FAILED_CAUSE_BAD_CONTINUE_AS_NEW_ATTRIBUTES;
   const Env& env = completion.env;
   const auto refuse = [&](const std::string& what) {
-    return bad_command(kCause, what + " on ContinueAsNewWorkflowExecutionCommand. WorkflowType=" + attributes.workflow_type().name() +
+    return bad_command(kCause, what + " on ContinueAsNewWorkflowExecutionCommand. WorkflowType=" +
+                                   attributes.workflow_type().name() +
                                    " TaskQueue=" + attributes.task_queue().name());
   };
   if (attributes.workflow_type().name().size() > env.limits.id_length) return refuse("WorkflowType exceeds length limit");

@@ -226,7 +226,8 @@ Decision signal_with_start(UnitDraft& unit, SignalWithStart command) {
   const Policies policies = policies_of(request.workflow_id_reuse_policy(), request.workflow_id_conflict_policy(),
                                         enums::WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING);
   if (policies.conflict == enums::WORKFLOW_ID_CONFLICT_POLICY_FAIL) {
-    return UnitDraft::refuse(Error{Code::kInvalidArgument, "WorkflowIdConflictPolicy: FAIL cannot be used with SignalWithStart.", {}});
+    return UnitDraft::refuse(Error{
+        Code::kInvalidArgument, "WorkflowIdConflictPolicy: FAIL cannot be used with SignalWithStart.", {}});
   }
   RunDraft* current = unit.current_run();
   const Signal signal = signal_part(request);

@@ -60,7 +60,8 @@ Status add_search_attributes(Services& services, const CallPtr& call, ops::AddSe
   if (!request.namespace_().empty()) TRY_VOID(find_namespace(services, request.namespace_()));
   if (request.search_attributes().empty()) return invalid_argument("SearchAttributes are not set on request.");
   if (request.namespace_().empty()) return invalid_argument("Namespace is not set on request.");
-  for (const auto& [name, type] : request.search_attributes()) TRY_VOID(check_length(name, "SearchAttribute name", services.limits));
+  for (const auto& [name, type] : request.search_attributes())
+    TRY_VOID(check_length(name, "SearchAttribute name", services.limits));
   services.catalog.update(
       [request = std::move(request)](const core::Catalog& catalog) -> Result<std::vector<store::CatalogEntry>> {
         const core::Namespace* found = catalog.find_by_name(request.namespace_());

@@ -65,9 +65,6 @@ void MemoryContent::update_unit(const UnitUpdate& update) {
 
 Status MemoryContent::project(const Projection& projection) {
   if (projection.position > last) return base::fail(base::Code::kInvalidArgument, "projection of a group that is not durable");
-  if (projection.position > visibility_cursor) {
-    return base::fail(base::Code::kFailedPrecondition, "projection ahead of visibility");
-  }
   for (const UnitUpdate& update : projection.units) update_unit(update);
   for (const CatalogEntry& entry : projection.catalog) {
     if (entry.value.empty()) {

@@ -49,17 +49,6 @@ TEST_F(MemoryStoreTest, ReplaysGroupsAboveTheCursor) {
   EXPECT_EQ(seen, std::vector<std::string>{"3"});
 }
 
-TEST_F(MemoryStoreTest, ProjectionWaitsForVisibility) {  // E11
-  MemoryStore store(*executor_);
-  store.append(1, "x", [](Status) {});
-  std::optional<Status> refused;
-  store.project({.position = 1}, [&](Status status) { refused = status; });
-  scheduler_.run_until_idle();
-  ASSERT_TRUE(refused);
-  ASSERT_FALSE(*refused);
-  EXPECT_EQ(refused->error().code, base::Code::kFailedPrecondition);
-}
-
 TEST_F(MemoryStoreTest, EndedStreamTakesNothing) {  // E2
   MemoryStore store(*executor_);
   store.hold_appends();
