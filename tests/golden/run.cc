@@ -126,6 +126,7 @@ Json Run::raw_outcomes() {
       break;
     }
     Outcome outcome = this->step(step);
+    if (between_steps_ && open_.empty()) between_steps_();
     if (!outcome) {
       result.push_back({{"step", number}, {"unresolved", outcome.error().path}});
       break;

@@ -6,6 +6,7 @@
 // the foreground, so that what happens in order has times in order. Everything runs on the calling thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,6 +29,9 @@ class Run {
       std::string uid);
   // Clients that still wait are gone now.
   ~Run();
+
+  // Runs after every step that leaves no call open: where a test may do to the server what clients must not notice.
+  void between_steps(std::function<void()> hook) { between_steps_ = std::move(hook); }
 
   // Executes the scenario; the outcomes of its steps, normalised.
   Json outcomes();
@@ -56,6 +60,7 @@ class Run {
   const Json& scenario_;
   Variables variables_;
   base::Time end_;
+  std::function<void()> between_steps_;
   std::map<std::string, std::shared_ptr<PendingCall>> background_;
   std::vector<std::shared_ptr<PendingCall>> open_;  // not yet answered, deadline not passed
 };
