@@ -25,7 +25,9 @@ class Memory : public DataDirectory {
 
 base::Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const ServerOptions& options) {
   if (!options.dev || !options.db_filename.empty()) {
-    return base::fail(base::Code::kUnimplemented, "the local store is not part of this build yet: only start-dev without --db-filename works");
+    return base::fail(
+        base::Code::kUnimplemented,
+        "the local store is not part of this build yet: only start-dev without --db-filename works");
   }
   return std::make_unique<Memory>();
 }
