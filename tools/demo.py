@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import processes
 LOAN = processes.ROOT / "examples/loan_application"
 FAILURES = 4  # requests the notification service refuses
 KILL_AFTER = 2  # refused requests
+DEADLINE = 120  # seconds for everything
 DETAILS = {  # event type -> what its attributes are asked for
     "WorkflowExecutionStarted": lambda one: f"{one.workflow_type.name} on queue {one.task_queue.name}",
     "WorkflowTaskScheduled": lambda one: f"attempt {one.attempt}",
@@ -121,6 +123,8 @@ def main():
     parser.add_argument("--against", choices=["perdure", "temporal"], default="perdure")
     options = parser.parse_args()
     processes.use_packages()
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"demo: not done after {DEADLINE} s"))
+    signal.alarm(DEADLINE)
     with tempfile.TemporaryDirectory(prefix="demo-") as place:
         stage = Stage(processes.server_under_test(options.against, options.binary, pathlib.Path(place) / "data"))
         try:

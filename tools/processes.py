@@ -16,8 +16,12 @@ SERVICE = "/temporal.api.workflowservice.v1.WorkflowService/"
 
 
 def use_packages():
-    """Continue under the interpreter that has the SDK and gRPC; call it first thing in a script's main."""
+    """Continue under the interpreter that has the SDK and gRPC; call it first thing in a script's main.
+
+    From then on SIGTERM ends the script as an exception does, so that it stops the processes that it has started.
+    """
     toolchain.run_under(REQUIREMENTS)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def free_port():

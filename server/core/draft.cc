@@ -1,5 +1,8 @@
 #include "server/core/draft.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -39,7 +42,17 @@ void link_started(HistoryEvent& event, const std::map<std::int64_t, std::int64_t
   }
 }
 
-std::string serialized(const HistoryEvent& event) { return event.SerializeAsString(); }
+// The same bytes for the same event in every process: maps in order (rule E18).
+std::string serialized(const HistoryEvent& event) {
+  std::string bytes;
+  bytes.reserve(event.ByteSizeLong());
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream out(&stream);
+  out.SetSerializationDeterministic(true);
+  event.SerializeToCodedStream(&out);
+  out.Trim();
+  return bytes;
+}
 
 }  // namespace
 

@@ -72,7 +72,8 @@ Parsed parse_command_line(int count, char** arguments) {
   CLI::App* start = server->add_subcommand("start", "Run the durable server");
   start->add_option("--data", options.data, "Data directory")->capture_default_str();
   add_common(*start, options);
-  CLI::App* dev = server->add_subcommand("start-dev", "Run a server for development; data is gone at the end unless --db-filename is given");
+  CLI::App* dev = server->add_subcommand(
+      "start-dev", "Run a server for development; data is gone at the end unless --db-filename is given");
   dev->add_option("-f,--db-filename", options.db_filename, "Keep the data in this directory");
   add_common(*dev, options);
   add_ignored(*dev, ignored);

@@ -76,6 +76,7 @@ async def kill_under_load(server, load, chance, kills, marks):
 
 async def verify(connection, plans, deadline):
     """Wait until every workflow is closed, then read and check every history; returns the problems."""
+    import grpc
     from temporalio.api.common.v1 import WorkflowExecution
 
     from check import problems_of
@@ -95,7 +96,10 @@ async def verify(connection, plans, deadline):
         found.extend(f"{plan.workflow_id} ({plan.run_id}): {problem}" for problem in problems_of(plan, events))
 
     outcomes = await asyncio.gather(*(check(plan) for plan in plans), return_exceptions=True)
-    found.extend(f"{plan.workflow_id}: {outcome!r}" for plan, outcome in zip(plans, outcomes) if outcome is not None)
+    for plan, outcome in zip(plans, outcomes):
+        if outcome is not None:
+            words = outcome.details() if isinstance(outcome, grpc.RpcError) else repr(outcome)
+            found.append(f"{plan.workflow_id} ({plan.run_id or 'not acknowledged'}): {words}")
     return found
 
 

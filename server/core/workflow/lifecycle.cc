@@ -5,6 +5,7 @@
 #include "server/core/activity/activity.h"
 #include "server/core/cron/cron.h"
 #include "server/core/workflow/build_ids.h"
+#include "server/core/limits/search_attributes.h"
 #include "server/core/workflow/workflow_task.h"
 
 namespace perdure::core {
@@ -136,7 +137,7 @@ RunDraft& begin_run(UnitDraft& unit, NewRun new_run) {
   if (new_run.has_reset_points) *attributes.mutable_prev_auto_reset_points() = new_run.reset_points;
   pb::RunAttributes& carried = run.attributes();
   if (attributes.has_memo()) *carried.mutable_memo() = attributes.memo();
-  if (attributes.has_search_attributes()) *carried.mutable_search_attributes() = attributes.search_attributes();
+  if (attributes.has_search_attributes()) merge(*carried.mutable_search_attributes(), attributes.search_attributes());
   if (new_run.has_reset_points) *carried.mutable_auto_reset_points() = new_run.reset_points;
 
   HistoryEvent& event = run.append(enums::EVENT_TYPE_WORKFLOW_EXECUTION_STARTED);

@@ -81,8 +81,13 @@ Decision reset_sticky(UnitDraft& unit, ResetSticky command) {
   RunDraft* run = unit.find_run(command.run_id);
   if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
   if (!run->running()) return UnitDraft::refuse(workflow_completed());
-  run->progress().clear_sticky_queue();
-  run->progress().clear_sticky_timeout();
+  const pb::WorkflowTask& task = run->task_now();
+  if (task.on_sticky_queue() && task.started_id() == 0) {
+    move_to_normal_queue(*run);  // the queue that it waits in is no more
+  } else {
+    run->progress().clear_sticky_queue();
+    run->progress().clear_sticky_timeout();
+  }
   return unit.finish(Nothing{});
 }
 

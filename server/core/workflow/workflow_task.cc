@@ -273,6 +273,7 @@ void undo_workflow_task_start(RunDraft& run, std::uint64_t nonce, const Env& env
   if (!task.events_written()) {
     run.task().set_started_id(0);
     run.task().clear_started_time();
+    run.flush_buffered();  // what came meanwhile makes the next start an ordinary one (WT-04)
     return;
   }
   // Event 6 stands in the history and cannot be taken back: the attempt ends as a timeout would end it, at once.
