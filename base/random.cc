@@ -47,6 +47,12 @@ std::string Random::uuid() {
   return text;
 }
 
+std::uint64_t derive_seed(std::uint64_t seed, std::uint64_t part) {
+  std::uint64_t state = seed;
+  std::uint64_t mixed = splitmix(state) ^ (part * 0xd6e8feb86659fd93ULL);
+  return splitmix(mixed);
+}
+
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
   CHECK(getrandom(&seed, sizeof seed, 0) == sizeof seed);

@@ -20,6 +20,9 @@ class Random {
   std::uint64_t state_[4];
 };
 
+// A seed for one part of a process out of the process's own: parts and lives never share a sequence.
+std::uint64_t derive_seed(std::uint64_t seed, std::uint64_t part);
+
 // A seed from the operating system.
 std::uint64_t random_seed();
 // Bytes from the operating system, fit for keys.

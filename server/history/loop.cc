@@ -32,7 +32,7 @@ Loop::Loop(Shared& shared, std::size_t index)
       index_(index),
       executor_(*shared.options.executors[index]),
       store_(*shared.options.store),
-      random_(shared.options.seed + index) {
+      random_(base::derive_seed(shared.options.seed, 0x100 + index)) {
   executor_.set_end_of_turn([this] { end_of_turn(); });
 }
 

@@ -93,7 +93,7 @@ struct Wiring::Parts {
                  .store = *options.store,
                  .clock = *options.clock,
                  .limits = options.limits} {
-    services.random.with([&](base::Random& random) { random = base::Random(options.seed ^ 0x5eed); });
+    services.random.with([&](base::Random& random) { random = base::Random(base::derive_seed(options.seed, 0x300)); });
     services.info.store_name = options.store_name;
   }
 

@@ -17,9 +17,8 @@ struct Matching::Ids {
 
 Matching::Matching(MatchingOptions options) : options_(std::move(options)), ids_(std::make_unique<Ids>()) {
   CHECK(!options_.executors.empty() && options_.starter);
-  std::uint64_t seed = options_.seed;
   for (base::Executor* executor : options_.executors) {
-    homes_.push_back(std::make_shared<Home>(options_, *executor, ++seed));
+    homes_.push_back(std::make_shared<Home>(options_, *executor, base::derive_seed(options_.seed, 0x200 + homes_.size())));
     homes_.back()->elsewhere([this](QueryTask task) { query(std::move(task)); });
   }
 }
