@@ -4,7 +4,7 @@
 // on a thread of its own (ThreadExecutor); tests run many on one thread from a seed (SimScheduler). Code above never creates
 // threads, locks or sleeps: it posts.
 //
-// Thread rule: post() and is_current() from any thread; everything else from the executor's own tasks.
+// Thread rule: post(), is_current() and run_and_wait() from any thread; everything else from the executor's own tasks.
 #pragma once
 
 #include <cstddef>
@@ -49,6 +49,10 @@ class Executor {
   virtual TimerId call_at(Time when, Task task) = 0;
   // Forgets the timer; unknown or fired ids are ignored. Own thread only.
   virtual void cancel(TimerId timer) = 0;
+
+  // Runs `task` as one of this executor's and returns when it is done: how something that is being closed waits for its parts. From
+  // another thread, or from a task of this executor (then at once). Runs it on the caller's thread when the executor has stopped.
+  virtual void run_and_wait(Task task) = 0;
 
   // Called after each turn (a batch of tasks) before the loop sleeps: where a turn's records are handed to the log. Own thread,
   // set once before the first task.

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <unordered_map>
+#include <utility>
 
 namespace perdure::base {
 
@@ -38,6 +39,12 @@ class SimExecutor : public Executor {
     if (found == times_.end()) return;
     timers_.erase({found->second, timer});
     times_.erase(found);
+  }
+
+  void run_and_wait(Task task) override {
+    const SimExecutor* outer = std::exchange(scheduler_.current_, this);
+    task();
+    scheduler_.current_ = outer;
   }
 
   void set_end_of_turn(std::function<void()> hook) override { end_of_turn_ = std::move(hook); }

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <semaphore>
 #include <thread>
 #include <utility>
 #include <unordered_map>
@@ -64,6 +65,16 @@ class ThreadExecutor : public Executor {
     if (found == times_.end()) return;
     timers_.erase({found->second, timer});
     times_.erase(found);
+  }
+
+  void run_and_wait(Task task) override {
+    if (is_current()) return task();
+    std::binary_semaphore done(0);
+    const bool posted = post(Lane::kCompletion, 0, [&] {
+      task();
+      done.release();
+    });
+    posted ? done.acquire() : task();
   }
 
   void set_end_of_turn(std::function<void()> hook) override { end_of_turn_ = std::move(hook); }

@@ -28,6 +28,9 @@ Status Log::recover(GroupNumber cursor, GroupNumber known_durable) {
   spares_ = found_.spares;
   next_segment_ = found_.next_segment;
   last_found_ = found_.last;
+  TRY_VOID(read_groups(*options_.disk, found_, cursor, [&](GroupNumber number, std::string_view group) {
+    count_unprojected(number, group.size());
+  }));
   TRY_VOID(copy_tail());
   durable_ = marked_ = last_found_;
   next_ = last_found_ + 1;
@@ -114,6 +117,22 @@ void Log::trim(GroupNumber position) {
   }
 }
 
+void Log::count_unprojected(GroupNumber number, std::size_t bytes) {
+  unprojected_.emplace_back(number, bytes);
+  unprojected_bytes_ += bytes;
+}
+
+void Log::projected(GroupNumber cursor) {
+  if (!options_.executor->is_current()) {
+    options_.executor->post(base::Lane::kCompletion, 0, [self = shared_from_this(), cursor] { self->projected(cursor); });
+    return;
+  }
+  while (!unprojected_.empty() && unprojected_.front().first <= cursor) {
+    unprojected_bytes_ -= unprojected_.front().second;
+    unprojected_.pop_front();
+  }
+}
+
 // ---- appending ----------------------------------------------------------------------------------------------------------------
 
 void Log::append(GroupNumber number, std::string bytes, Done<void> done) {
@@ -130,7 +149,7 @@ void Log::enqueue(Waiting group) {
   if (ended_) return group.done(std::unexpected(*ended_));
   CHECK(group.number == next_);  // the log may have no hole
   ++next_;
-  waiting_bytes_ += kGroupHeaderBytes + group.bytes.size();
+  count_unprojected(group.number, group.bytes.size());
   waiting_.push_back(std::move(group));
   active_ = true;
   schedule_flush();
@@ -153,7 +172,6 @@ void Log::flush() {
   block_.begin();
   do {
     block_.add(waiting_.front().bytes);
-    waiting_bytes_ -= kGroupHeaderBytes + waiting_.front().bytes.size();
     waiting_.front().bytes = {};
     groups.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
@@ -193,13 +211,10 @@ void Log::write_block(std::size_t bytes, std::vector<Waiting> groups, GroupNumbe
 void Log::written(std::vector<Waiting> groups, GroupNumber last, Status status) {
   in_flight_ = false;
   if (!status) {
-    const Error error{Code::kUnavailable, "the log cannot be written: " + status.error().message};
-    end_stream(error);
-    for (Waiting& group : groups) group.done(std::unexpected(error));
-    for (Waiting& group : std::exchange(waiting_, {})) group.done(std::unexpected(error));
-    return;
+    return fail_all({Code::kUnavailable, "the log cannot be written: " + status.error().message}, std::move(groups));
   }
   fsyncs_ += 1;
+  if (ended_) return fail_all(*ended_, std::move(groups));  // ended meanwhile by the projection
   durable_ = last;
   if (options_.marks != nullptr && !groups.empty()) options_.marks->synced(last);
   for (Waiting& group : groups) group.done({});
@@ -207,9 +222,18 @@ void Log::written(std::vector<Waiting> groups, GroupNumber last, Status status) 
   arm_mark();
 }
 
-void Log::end_stream(const Error& error) {
+void Log::end(const Error& why) {
+  has_ended_ = true;
+  options_.executor->post(base::Lane::kCompletion, 0, [self = shared_from_this(), why] {
+    if (!self->ended_) self->fail_all({Code::kUnavailable, "the store has failed: " + why.message}, {});
+  });
+}
+
+void Log::fail_all(const Error& error, std::vector<Waiting> groups) {
   ended_ = error;
   has_ended_ = true;
+  for (Waiting& group : groups) group.done(std::unexpected(error));
+  for (Waiting& group : std::exchange(waiting_, {})) group.done(std::unexpected(error));
 }
 
 Status Log::check_open() const {

@@ -48,6 +48,10 @@ class Log : public std::enable_shared_from_this<Log> {
   void append(GroupNumber number, std::string bytes, Done<void> done);
   // Segments wholly at or below `position` are given up.
   void trim(GroupNumber position);
+  // Groups up to `cursor` are in the projection: they no longer count as un-projected.
+  void projected(GroupNumber cursor);
+  // The stream ends as after a failed sync: what waits and what comes later fails.
+  void end(const base::Error& why);
   // UNAVAILABLE once the stream has ended.
   base::Status check_open() const;
   // Writes what waits and a closing mark. Blocking, on the log executor.
@@ -57,6 +61,7 @@ class Log : public std::enable_shared_from_this<Log> {
   std::uint64_t fsyncs() const { return fsyncs_; }
   std::uint64_t bytes() const { return bytes_; }
   std::uint64_t groups() const { return groups_; }
+  std::uint64_t unprojected_bytes() const { return unprojected_bytes_; }
   GroupNumber durable() const { return durable_; }
 
  private:
@@ -70,12 +75,13 @@ class Log : public std::enable_shared_from_this<Log> {
   base::Status recover(GroupNumber cursor, GroupNumber known_durable);
   base::Status copy_tail();
 
+  void count_unprojected(GroupNumber number, std::size_t bytes);
   void enqueue(Waiting group);
   void schedule_flush();
   void flush();
   void write_block(std::size_t bytes, std::vector<Waiting> groups, GroupNumber first);
   void written(std::vector<Waiting> groups, GroupNumber last, base::Status status);
-  void end_stream(const base::Error& error);
+  void fail_all(const base::Error& error, std::vector<Waiting> groups);
   void arm_mark();
   void write_mark();
 
@@ -96,7 +102,7 @@ class Log : public std::enable_shared_from_this<Log> {
   std::uint64_t next_segment_ = 1;
   BlockWriter block_;
   std::deque<Waiting> waiting_;
-  std::size_t waiting_bytes_ = 0;
+  std::deque<std::pair<GroupNumber, std::size_t>> unprojected_;  // bytes by group, above the cursor
   GroupNumber next_ = 1;                      // number of the next append
   GroupNumber marked_ = 0;                    // known durable, as the last block says
   bool in_flight_ = false, flush_scheduled_ = false, mark_armed_ = false, active_ = false, closed_ = false;
@@ -104,7 +110,7 @@ class Log : public std::enable_shared_from_this<Log> {
 
   std::atomic<bool> has_ended_ = false;
   std::atomic<GroupNumber> durable_ = 0;
-  std::atomic<std::uint64_t> fsyncs_ = 0, bytes_ = 0, groups_ = 0;
+  std::atomic<std::uint64_t> fsyncs_ = 0, bytes_ = 0, groups_ = 0, unprojected_bytes_ = 0;
 };
 
 }  // namespace perdure::store::local

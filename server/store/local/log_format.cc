@@ -44,11 +44,8 @@ std::optional<std::uint64_t> parse_numbered(std::string_view prefix, std::string
 }
 
 std::uint64_t block_checksum(std::string_view block, std::size_t payload, std::uint64_t seed) {
-  XXH3_state_t state;
-  XXH3_64bits_reset_withSeed(&state, seed);
-  XXH3_64bits_update(&state, block.data(), 40);
-  XXH3_64bits_update(&state, block.data() + kBlockHeaderBytes, payload);
-  return XXH3_64bits_digest(&state);
+  const std::uint64_t header = XXH3_64bits_withSeed(block.data(), 40, seed);
+  return XXH3_64bits_withSeed(block.data() + kBlockHeaderBytes, payload, header);
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ CREATE TABLE heads(unit INTEGER PRIMARY KEY, shard INTEGER NOT NULL, position IN
                    head BLOB);
 CREATE TABLE runs(run INTEGER PRIMARY KEY, snapshot BLOB NOT NULL, records BLOB);
 CREATE TABLE records(run_n INTEGER PRIMARY KEY, records BLOB NOT NULL);
-CREATE TABLE events(run_event INTEGER PRIMARY KEY, events BLOB NOT NULL);
+CREATE TABLE events(run_event INTEGER PRIMARY KEY, count INTEGER NOT NULL, events BLOB NOT NULL);
 
 CREATE TABLE wake(time INTEGER NOT NULL, namespace INTEGER NOT NULL, kind INTEGER NOT NULL, id TEXT NOT NULL,
                   PRIMARY KEY(time, namespace, kind, id)) WITHOUT ROWID;
