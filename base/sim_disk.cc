@@ -271,12 +271,13 @@ std::unique_ptr<SimDisk> SimDisk::copy(std::uint64_t seed) const {
 }
 
 void SimDisk::crash(Crash kind) {
+  decltype(state_->held) held;  // destroyed last: a callback may own files
   std::lock_guard guard(state_->mutex);
   State& disk = *state_;
   ++disk.life;
   disk.stop.reset();
   disk.fail_sync = disk.holding = false;
-  disk.held.clear();
+  held.swap(disk.held);
   disk.locked.clear();
   if (kind == Crash::kKeepAll) return;  // still in the page cache: readable, not durable
   Entries entries = disk.durable_entries;

@@ -1,5 +1,5 @@
-// One id in a world of its own: decisions are made, checked against the rules that hold for all of them, and installed. The clock is
-// set by hand, randomness comes from a seed. What the shell does, without any of it.
+// One id in a world of its own: decisions are made, checked against the rules that hold for all of them, and installed. The clock
+// is set by hand, randomness comes from a seed. What the shell does, without any of it.
 #pragma once
 
 #include <map>
@@ -13,6 +13,8 @@ namespace perdure::core {
 
 class World {
  public:
+  static constexpr Time kStart{std::chrono::seconds(1'700'000'000)};
+
   explicit World(std::uint64_t seed);
 
   // Decides and installs. What decide may look at is only what needs() named.
@@ -44,7 +46,7 @@ class World {
   Catalog catalog_;
   std::shared_ptr<Namespace> namespace_;
   base::Random random_;
-  Time now_{std::chrono::seconds(1'700'000'000)};
+  Time now_ = kStart;
   HeadState head_;
   std::map<std::string, RunState> runs_;
   std::map<std::string, std::vector<std::shared_ptr<const HistoryEvent>>> histories_;

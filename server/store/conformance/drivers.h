@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 #include "base/sim_disk.h"
@@ -73,13 +74,15 @@ class LocalDriver : public World {
   base::SimDisk& disk() { return *disk_; }
   void crash(base::Crash kind = base::Crash::kDropUnsynced) {
     die(kind);
-    start().value();
+    const base::Status started = start();
+    if (!started) throw std::runtime_error(started.error().message);
   }
   // The process is gone, nobody has started the next one.
   void die(base::Crash kind) {
-    disk_->crash(kind);
+    disk_->stop_at(0);  // nothing that the old process still does reaches the disk
     store_.reset();
     run();
+    disk_->crash(kind);
   }
   void close() {
     store_->close();
