@@ -6,9 +6,12 @@
 #include <grpcpp/health_check_service_interface.h>
 
 #include <atomic>
-#include <optional>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "google/rpc/status.pb.h"
+#include "server/frontend/grpc_reflection.h"
 
 namespace perdure::frontend {
 namespace {
@@ -20,23 +23,43 @@ grpc::ByteBuffer buffer_of(std::string bytes) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
+constexpr int kMostMetadata = 64 << 10;        // request headers: authorization tokens may be long
+constexpr std::size_t kLongestMessage = 4000;  // of an error (ER-04): it travels in a header
+
+// Cut between characters, not inside one.
+std::string shortened(const std::string& message) {
+  if (message.size() <= kLongestMessage) return message;
+  std::size_t end = kLongestMessage;
+  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0) == 0x80) --end;
+  return message.substr(0, end);
+}
+
 grpc::Status status_of(const base::Error& error) {
-  if (error.detail.empty()) return {static_cast<grpc::StatusCode>(error.code), error.message};
+  const std::string message = shortened(error.message);
+  if (error.detail.empty()) return {static_cast<grpc::StatusCode>(error.code), message};
   google::rpc::Status status;
   status.set_code(static_cast<int>(error.code));
-  status.set_message(error.message);
+  status.set_message(message);
   status.add_details()->ParseFromString(error.detail);
-  return {static_cast<grpc::StatusCode>(error.code), error.message, status.SerializeAsString()};
+  return {static_cast<grpc::StatusCode>(error.code), message, status.SerializeAsString()};
 }
 
 // One call, and its reactor: lives until gRPC says that it is done, and as long as a handler holds it.
-class GrpcCall : public Call, public grpc::ServerGenericBidiReactor, public std::enable_shared_from_this<GrpcCall> {
+class GrpcCall : public Call,
+                 public grpc::ServerGenericBidiReactor,
+                 public std::enable_shared_from_this<GrpcCall> {
  public:
-  GrpcCall(const MethodTable& methods, grpc::GenericCallbackServerContext& context, std::atomic<std::size_t>& calls)
-      : methods_(methods), context_(context), calls_(calls) {}
+  GrpcCall(const MethodTable& methods, grpc::GenericCallbackServerContext& context,
+           std::atomic<std::size_t>& calls, CallMetrics* metrics)
+      : methods_(methods), context_(context), calls_(calls), metrics_(metrics) {}
 
   void begin(std::shared_ptr<GrpcCall> self, bool refused) {
     self_ = std::move(self);
+    method_ = methods_.find(context_.method());
+    if (metrics_ != nullptr) {
+      began_ = base::system_clock().now();
+      metrics_->begin();
+    }
     if (refused) {
       finish(base::fail(base::Code::kResourceExhausted, "too many calls are under way"));
       return;
@@ -45,7 +68,9 @@ class GrpcCall : public Call, public grpc::ServerGenericBidiReactor, public std:
   }
 
   // ---- Call ----
-  std::string_view request() const override { return {reinterpret_cast<const char*>(slice_.begin()), slice_.size()}; }
+  std::string_view request() const override {
+    return {reinterpret_cast<const char*>(slice_.begin()), slice_.size()};
+  }
   base::Time deadline() const override {
     const auto deadline = context_.deadline();
     if (deadline == std::chrono::system_clock::time_point::max()) return base::kNever;
@@ -54,7 +79,8 @@ class GrpcCall : public Call, public grpc::ServerGenericBidiReactor, public std:
   std::string_view header(std::string_view name) const override {
     const auto& metadata = context_.client_metadata();
     const auto found = metadata.find(grpc::string_ref(name.data(), name.size()));
-    return found == metadata.end() ? std::string_view() : std::string_view(found->second.data(), found->second.size());
+    return found == metadata.end() ? std::string_view()
+                                   : std::string_view(found->second.data(), found->second.size());
   }
   void on_client_gone(std::move_only_function<void()> left) override {
     left_ = std::move(left);
@@ -63,6 +89,10 @@ class GrpcCall : public Call, public grpc::ServerGenericBidiReactor, public std:
   }
   void finish(base::Result<std::string> response) override {
     state_.store(kFinished);
+    if (metrics_ != nullptr) {
+      metrics_->end(method_, response ? base::Code::kOk : response.error().code,
+                    base::system_clock().now() - began_);
+    }
     if (!response) {
       Finish(status_of(response.error()));
       return;
@@ -81,7 +111,11 @@ class GrpcCall : public Call, public grpc::ServerGenericBidiReactor, public std:
       finish(base::fail(base::Code::kInvalidArgument, "the request message cannot be read"));
       return;
     }
-    methods_.dispatch(context_.method(), shared_from_this());
+    if (method_ == nullptr) {
+      finish(unknown_method(context_.method()));
+      return;
+    }
+    method_->handler(shared_from_this());
   }
   void OnCancel() override {
     if (state_.exchange(kGone) == kWatched) left_();
@@ -97,6 +131,9 @@ class GrpcCall : public Call, public grpc::ServerGenericBidiReactor, public std:
   const MethodTable& methods_;
   grpc::GenericCallbackServerContext& context_;
   std::atomic<std::size_t>& calls_;
+  CallMetrics* const metrics_;
+  const Method* method_ = nullptr;
+  base::Time began_{};
   std::shared_ptr<GrpcCall> self_;
   grpc::ByteBuffer request_, response_;
   grpc::Slice slice_;
@@ -104,12 +141,58 @@ class GrpcCall : public Call, public grpc::ServerGenericBidiReactor, public std:
   std::atomic<int> state_{kOpen};
 };
 
+// One stream of reflection requests, each answered in turn.
+class ReflectionStream : public grpc::ServerGenericBidiReactor {
+ public:
+  explicit ReflectionStream(const std::vector<std::string>& services) : services_(services) {
+    StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override {
+    grpc::Slice slice;
+    if (!ok || !request_.DumpToSingleSlice(&slice).ok()) {
+      Finish(grpc::Status::OK);
+      return;
+    }
+    const std::string_view bytes(reinterpret_cast<const char*>(slice.begin()), slice.size());
+    response_ = buffer_of(answer_reflection(bytes, services_, sent_));
+    StartWrite(&response_);
+  }
+  void OnWriteDone(bool ok) override {
+    if (ok) {
+      StartRead(&request_);
+    } else {
+      Finish(grpc::Status::OK);
+    }
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  const std::vector<std::string>& services_;
+  std::set<std::string> sent_;
+  grpc::ByteBuffer request_, response_;
+};
+
+// "temporal.api.workflowservice.v1.WorkflowService" and what else the table holds.
+std::vector<std::string> services_of(const MethodTable& methods) {
+  std::set<std::string> names{"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"};
+  methods.each([&](const Method& method) {
+    names.insert(method.full_name.substr(1, method.full_name.rfind('/') - 1));
+  });
+  return {names.begin(), names.end()};
+}
+
 class Service : public grpc::CallbackGenericService {
  public:
-  Service(const MethodTable& methods, std::size_t max_calls) : methods_(methods), max_calls_(max_calls) {}
+  Service(const MethodTable& methods, const GrpcDoorOptions& options)
+      : methods_(methods),
+        names_(services_of(methods)),
+        max_calls_(options.max_calls),
+        metrics_(options.metrics) {}
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
-    auto call = std::make_shared<GrpcCall>(methods_, *context, calls_);
+    if (is_reflection(context->method())) return new ReflectionStream(names_);
+    auto call = std::make_shared<GrpcCall>(methods_, *context, calls_, metrics_);
     GrpcCall* reactor = call.get();
     reactor->begin(std::move(call), calls_.fetch_add(1) >= max_calls_);
     return reactor;
@@ -117,18 +200,21 @@ class Service : public grpc::CallbackGenericService {
 
  private:
   const MethodTable& methods_;
+  const std::vector<std::string> names_;
   const std::size_t max_calls_;
+  CallMetrics* const metrics_;
   std::atomic<std::size_t> calls_{0};
 };
 
 class Door : public GrpcDoor {
  public:
-  Door(const MethodTable& methods, const GrpcDoorOptions& options) : service_(methods, options.max_calls) {}
+  Door(const MethodTable& methods, const GrpcDoorOptions& options) : service_(methods, options) {}
 
   base::Status listen(const GrpcDoorOptions& options) {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(options.ip + ":" + std::to_string(options.port), grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(options.ip + ":" + std::to_string(options.port),
+                             grpc::InsecureServerCredentials(), &port_);
     builder.SetMaxReceiveMessageSize(options.max_message_bytes);
     builder.SetMaxSendMessageSize(-1);
     // Clients ping every 30 s without calls under way (ER-09).
@@ -136,11 +222,12 @@ class Door : public GrpcDoor {
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMostMetadata);
     builder.RegisterCallbackGenericService(&service_);
     server_ = builder.BuildAndStart();
     if (!server_ || port_ == 0) {
-      return base::fail(base::Code::kUnavailable,
-                        "cannot listen on " + options.ip + ":" + std::to_string(options.port) + "; is the port taken?");
+      return base::fail(base::Code::kUnavailable, "cannot listen on " + options.ip + ":" +
+                                                      std::to_string(options.port) + "; is the port taken?");
     }
     if (auto* health = server_->GetHealthCheckService()) {
       health->SetServingStatus(true);
@@ -153,7 +240,8 @@ class Door : public GrpcDoor {
 
   int port() const override { return port_; }
   void close(base::Duration grace) override {
-    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::milliseconds>(grace));
+    server_->Shutdown(std::chrono::time_point_cast<std::chrono::system_clock::duration>(
+        base::system_clock().now() + grace));
     server_->Wait();
   }
 

@@ -1,21 +1,25 @@
 // The gRPC door: a listener that carries every RPC of the method table as bytes. No generated service code.
+// Beside the table it serves health ("" and each service of the table) and server reflection.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "server/frontend/call_metrics.h"
 #include "server/frontend/method_table.h"
 
 namespace perdure::frontend {
 
 struct GrpcDoorOptions {
   std::string ip = "127.0.0.1";
-  int port = 7233;                                  // 0: any free one
-  int max_message_bytes = 4 << 20;                  // of a request; larger is RESOURCE_EXHAUSTED `… larger than max …`
-  std::size_t max_calls = 100'000;                  // under way; more are answered RESOURCE_EXHAUSTED
+  int port = 7233;                  // 0: any free one
+  int max_message_bytes = 4 << 20;  // of a request; larger is RESOURCE_EXHAUSTED `… larger than max …`
+  std::size_t max_calls = 100'000;  // under way; more are answered RESOURCE_EXHAUSTED
+  CallMetrics* metrics = nullptr;   // told of every call; outlives the door
 };
 
 class GrpcDoor {
@@ -25,7 +29,8 @@ class GrpcDoor {
   virtual ~GrpcDoor() = default;
 
   virtual int port() const = 0;
-  // No new calls; those under way have until then, the rest are cancelled. Blocking.
+  // No new calls; those under way have `grace` to end, the rest are cancelled. Blocking; returns as soon as
+  // none is left.
   virtual void close(base::Duration grace) = 0;
 };
 

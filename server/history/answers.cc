@@ -114,7 +114,29 @@ bool Loop::history_page(const Unit& unit, Run& run, const HistoryRequest& reques
   return true;
 }
 
+namespace {
+
+base::Error stopping() { return {base::Code::kUnavailable, "the server is stopping; please retry", {}}; }
+
+}  // namespace
+
+// Long polls and queries end with an error that clients repeat, elsewhere or after the restart: the door closes only when no call is
+// under way.
+void Loop::release_parked() {
+  stopping_ = true;
+  std::vector<Done<HistoryPage>> parked;
+  for (const auto& [key, unit] : units_) {
+    for (auto& [run_id, run] : unit->runs) {
+      for (HistoryWaiter& waiter : run.waiters) parked.push_back(std::move(waiter.done));
+      run.waiters.clear();
+    }
+  }
+  for (auto& done : parked) done(std::unexpected(stopping()));
+  while (!queries_.empty()) finish_query(queries_.begin()->first, std::unexpected(stopping()));
+}
+
 void Loop::park_history(Unit& unit, Run& run, HistoryRequest request, Done<HistoryPage> done) {
+  if (stopping_) return done(std::unexpected(stopping()));
   const std::uint64_t id = ++last_waiter_;
   const Time until = request.wait_until;
   const UnitKey key = unit.key;

@@ -116,6 +116,7 @@ class Loop {
   bool history_page(const Unit& unit, Run& run, const HistoryRequest& request, bool last_chance, HistoryPage& page);
   void serve_history(const UnitKey& key, HistoryRequest request, Done<HistoryPage> done);
   void park_history(Unit& unit, Run& run, HistoryRequest request, Done<HistoryPage> done);
+  void release_parked();
   std::string workflow_task_reply(Unit& unit, Run& run, const core::WorkflowTaskStarted& started, bool with_queries);
   std::string activity_task_reply(const Unit& unit, const core::ActivityTaskStarted& started);
   std::string token_key() const;
@@ -162,6 +163,7 @@ class Loop {
   std::map<Sequence, store::GroupNumber> group_numbers_;  // of durable turns that the projection has not reached
   std::map<Sequence, std::vector<std::move_only_function<void(base::Status)>>> gates_;
   bool ended_ = false;
+  bool stopping_ = false;               // nothing may wait for long any more
   base::Error end_;
 
   std::vector<Unit*> dirty_;

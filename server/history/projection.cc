@@ -264,6 +264,7 @@ void Loop::start() {
 }
 
 void Loop::stop(Done<void> done) {
+  release_parked();
   flush(std::move(done));
 }
 

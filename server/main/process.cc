@@ -23,7 +23,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr base::Duration kDrain = std::chrono::milliseconds(1500);  // what is under way has this long to end
+constexpr base::Duration kDrain = std::chrono::milliseconds(900);  // the log, and then the calls under way, have this long to end
 
 int complain(const std::string& what, int exit) {
   std::fprintf(stderr, "perdure: %s\n", what.c_str());
@@ -101,8 +101,13 @@ int serve(const ServerOptions& options) {
   std::promise<void> promise;
   std::future<void> stopped = promise.get_future();
   wiring->stop([&](base::Status) { promise.set_value(); });
-  std::thread closing([&] { (*door)->close(kDrain); });
-  const bool clean = wait_or_signal(stopped, kDrain);
+  std::promise<void> shut;
+  std::future<void> closed = shut.get_future();
+  std::thread closing([&] {
+    (*door)->close(kDrain);
+    shut.set_value();
+  });
+  const bool clean = wait_or_signal(stopped, kDrain) && wait_or_signal(closed, kDrain);
   if (!clean || log_lost) _exit(log_lost ? kExitLogLost : kExitOk);  // what was acknowledged is in the log
   closing.join();
   for (auto& executor : executors) executor.reset();

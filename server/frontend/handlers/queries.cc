@@ -11,6 +11,9 @@ using base::invalid_argument;
 using CallPtr = std::shared_ptr<Call>;
 namespace enums = ::temporal::api::enums::v1;
 
+// Why there is no answer is worth more than the client's own deadline error: it leaves this long before.
+constexpr base::Duration kAnswerMargin = std::chrono::milliseconds(300);
+
 Status query_workflow(Services& services, const CallPtr& call, wfs::QueryWorkflowRequest request) {
   TRY(const NamespaceView ns, find_namespace(services, request.namespace_()));
   TRY_VOID(check_execution(request.has_execution(), request.execution(), services.limits));
@@ -18,9 +21,10 @@ Status query_workflow(Services& services, const CallPtr& call, wfs::QueryWorkflo
   if (request.query().query_type().empty()) return invalid_argument("QueryType is not set on request.");
   TRY_VOID(check_length(request.query().query_type(), "QueryType", services.limits));
   if (request.query().has_query_args()) TRY_VOID(check_blob(request.query().query_args(), services.limits));
+  const Time deadline = call->deadline() == base::kNever ? base::kNever : call->deadline() - kAnswerMargin;
   history::QueryRequest query{.key = workflow_key(*ns, request.execution().workflow_id()),
                               .request = std::move(request),
-                              .deadline = call->deadline()};
+                              .deadline = deadline};
   services.executions.query(std::move(query), [call](Result<wfs::QueryWorkflowResponse> response) {
     if (response) {
       answer(*call, *response);

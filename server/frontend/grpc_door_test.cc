@@ -1,0 +1,217 @@
+// The door over loopback, spoken to by gRPC's own generic client.
+#include "server/frontend/grpc_door.h"
+
+#include <google/protobuf/descriptor.pb.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <string>
+
+#include "google/rpc/status.pb.h"
+#include "server/frontend/grpc_reflection.h"
+
+namespace perdure::frontend {
+namespace {
+
+constexpr const char* kService = "/test.Echo/";
+
+grpc::ByteBuffer buffer(const std::string& bytes) {
+  const grpc::Slice slice(bytes);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+std::string text(const grpc::ByteBuffer& buffer) {
+  grpc::Slice slice;
+  return buffer.DumpToSingleSlice(&slice).ok()
+             ? std::string(reinterpret_cast<const char*>(slice.begin()), slice.size())
+             : "";
+}
+
+class DoorTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    add("Say", [](std::shared_ptr<Call> call) { call->finish("said " + std::string(call->request())); });
+    add("Header", [](std::shared_ptr<Call> call) { call->finish(std::string(call->header("who"))); });
+    add("Fail", [](std::shared_ptr<Call> call) {
+      call->finish(base::fail(base::Code::kNotFound, std::string(5000, 'x'),
+                              "\x0a\x01t"));  // an Any with a type and no value
+    });
+    add("Deadline", [](std::shared_ptr<Call> call) {
+      call->finish(call->deadline() == base::kNever ? "never" : "some time");
+    });
+    add("Park", [this](std::shared_ptr<Call> call) {
+      call->on_client_gone([this, call] {
+        gone_.set_value();
+        call->finish(std::string());
+      });
+      parked_.set_value();
+    });
+  }
+
+  void add(const std::string& name, Handler handler) {
+    table_.add({kService + name, Policy::kPublic, RateClass::kNone, std::move(handler)});
+  }
+
+  void open(GrpcDoorOptions options = {}) {
+    metrics_ = std::make_unique<CallMetrics>(table_);
+    options.port = 0;
+    options.metrics = metrics_.get();
+    auto door = GrpcDoor::open(table_, options);
+    ASSERT_TRUE(door.has_value()) << door.error().message;
+    door_ = std::move(*door);
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxSendMessageSize(-1);
+    arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, 1 << 20);
+    channel_ = grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(door_->port()),
+                                         grpc::InsecureChannelCredentials(), arguments);
+  }
+
+  void TearDown() override {
+    if (door_) door_->close(std::chrono::seconds(5));
+  }
+
+  grpc::Status call(const std::string& path, const std::string& request, std::string* response,
+                    grpc::ClientContext* context) {
+    grpc::GenericStub stub(channel_);
+    const grpc::ByteBuffer in = buffer(request);
+    grpc::ByteBuffer out;
+    std::promise<grpc::Status> promise;
+    stub.UnaryCall(context, path, {}, &in, &out,
+                   [&](grpc::Status status) { promise.set_value(std::move(status)); });
+    grpc::Status status = promise.get_future().get();
+    if (response != nullptr) *response = text(out);
+    return status;
+  }
+  grpc::Status call(const std::string& path, const std::string& request, std::string* response = nullptr) {
+    grpc::ClientContext context;
+    return call(path, request, response, &context);
+  }
+
+  MethodTable table_;
+  std::unique_ptr<CallMetrics> metrics_;
+  std::unique_ptr<GrpcDoor> door_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::promise<void> parked_, gone_;
+};
+
+TEST_F(DoorTest, CarriesBytesHeadersAndDeadlines) {
+  open();
+  std::string response;
+  EXPECT_TRUE(call("/test.Echo/Say", "hello", &response).ok());
+  EXPECT_EQ(response, "said hello");
+  EXPECT_TRUE(call("/test.Echo/Say", "", &response).ok());
+  EXPECT_EQ(response, "said ");
+  EXPECT_TRUE(call("/test.Echo/Say", std::string(3 << 20, 'x'), &response).ok());
+  EXPECT_EQ(response.size(), (3u << 20) + 5);
+  EXPECT_TRUE(call("/test.Echo/Deadline", "", &response).ok());
+  EXPECT_EQ(response, "never");
+  grpc::ClientContext context;
+  context.AddMetadata("who", "me");
+  context.AddMetadata("odd-bin", std::string("\0\xff", 2));
+  context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
+  EXPECT_TRUE(call("/test.Echo/Header", std::string(10'000, 'z'), &response, &context).ok());
+  EXPECT_EQ(response, "me");
+  EXPECT_EQ(metrics_->row(table_.find("/test.Echo/Say")).ended[0], 3u);
+  EXPECT_EQ(metrics_->pending(), 0);
+}
+
+TEST_F(DoorTest, ErrorsCarryTheirDetail) {
+  open();
+  const grpc::Status status = call("/test.Echo/Fail", "");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(status.error_message().size(), 4000u);  // ER-04
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(status.error_details()));
+  EXPECT_EQ(details.code(), 5);
+  ASSERT_EQ(details.details_size(), 1);
+  EXPECT_EQ(details.details(0).type_url(), "t");
+}
+
+TEST_F(DoorTest, UnknownMethodsSayWhatSdksLookFor) {
+  open();
+  const grpc::Status status = call("/test.Echo/Nothing", "");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(status.error_message(), "unknown method Nothing for service test.Echo");
+  EXPECT_EQ(metrics_->row(nullptr).ended[12], 1u);
+}
+
+TEST_F(DoorTest, TooLargeIsRefusedWithTheTextSdksLookFor) {
+  open();
+  const grpc::Status status = call("/test.Echo/Say", std::string((4 << 20) + 1, 'x'));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_NE(status.error_message().find("larger than max"), std::string::npos) << status.error_message();
+}
+
+TEST_F(DoorTest, ClientThatLeavesIsNoticed) {
+  open();
+  grpc::GenericStub stub(channel_);
+  grpc::ClientContext context;
+  const grpc::ByteBuffer in = buffer("");
+  grpc::ByteBuffer out;
+  std::promise<grpc::Status> ended;
+  stub.UnaryCall(&context, "/test.Echo/Park", {}, &in, &out,
+                 [&](grpc::Status status) { ended.set_value(std::move(status)); });
+  parked_.get_future().wait();
+  context.TryCancel();
+  gone_.get_future().wait();
+  EXPECT_EQ(ended.get_future().get().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(DoorTest, PassedDeadlineIsNoticed) {
+  open();
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::time_point());  // long ago by the time it arrives
+  EXPECT_EQ(call("/test.Echo/Park", "", nullptr, &context).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+}
+
+TEST_F(DoorTest, CallsAreBounded) {
+  open({.max_calls = 0});
+  EXPECT_EQ(call("/test.Echo/Say", "").error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(DoorTest, HealthKnowsEveryService) {
+  open();
+  std::string response;
+  for (const char* request : {"", "\x0a\x2ftemporal.api.workflowservice.v1.WorkflowService"}) {
+    EXPECT_TRUE(call("/grpc.health.v1.Health/Check", request, &response).ok());
+    EXPECT_EQ(response, "\x08\x01");  // SERVING
+  }
+  EXPECT_EQ(call("/grpc.health.v1.Health/Check", "\x0a\x03xyz").error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(DoorTest, TakenPortIsAnError) {
+  open();
+  const auto second = GrpcDoor::open(table_, {.port = door_->port()});
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, base::Code::kUnavailable);
+}
+
+TEST_F(DoorTest, ReflectionListsTheServices) {
+  open();
+  std::string response;
+  EXPECT_TRUE(call("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", std::string("\x3a\x01*"),
+                   &response)
+                  .ok());
+  EXPECT_NE(response.find("test.Echo"), std::string::npos);
+}
+
+// file_containing_symbol and file_by_filename give the file with what it imports; what is unknown is an error
+// answer.
+TEST(Reflection, AnswersFromTheDescriptorsInTheProcess) {
+  const std::string symbol = "google.rpc.Status";
+  std::set<std::string> sent;
+  std::string answer =
+      answer_reflection("\x22" + std::string(1, static_cast<char>(symbol.size())) + symbol, {}, sent);
+  EXPECT_NE(answer.find("google/protobuf/any.proto"), std::string::npos);
+  EXPECT_EQ(sent.size(), 2u);
+  answer = answer_reflection("\x1a\x03zzz", {}, sent);
+  EXPECT_NE(answer.find("zzz is not known"), std::string::npos);
+  answer = answer_reflection("\xff\xff", {}, sent);
+  EXPECT_NE(answer.find("cannot be read"), std::string::npos);
+  EXPECT_TRUE(is_reflection("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"));
+}
+
+}  // namespace
+}  // namespace perdure::frontend

@@ -1,0 +1,31 @@
+// The numbers of the server as Prometheus text. Every family stands in one table (name, type, help); names
+// that dashboards for Temporal's server know keep them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "server/frontend/call_metrics.h"
+#include "server/store/store.h"
+
+namespace perdure::gateway {
+
+struct MetricFamily {
+  const char* name;
+  const char* type;  // counter, gauge or histogram
+  const char* help;
+};
+// In the order in which they are written; the whole list is a promise (a test holds it).
+const std::vector<MetricFamily>& metric_families();
+
+// Where the numbers come from; all outlive the text.
+struct MetricSources {
+  const frontend::CallMetrics* calls = nullptr;
+  const store::Store* store = nullptr;
+  std::string version;
+};
+
+// One scrape. Any thread.
+std::string metrics_text(const MetricSources& sources);
+
+}  // namespace perdure::gateway
