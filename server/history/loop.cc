@@ -275,20 +275,23 @@ void Loop::woken(const UnitKey& key) {
 
 // ---- turns and gates -----------------------------------------------------------------------------------------------------------
 
+void Loop::hand_over() {
+  if (group_.units_size() == 0 && group_.catalog_size() == 0) return;
+  const Sequence sequence = ++sequence_;
+  store::GroupNumber nothing = kNothing;
+  unprojected_from_.compare_exchange_strong(nothing, shared_.stream->durable() + 1, std::memory_order_release);
+  std::string bytes = group_.SerializeAsString();
+  group_.Clear();
+  bytes_since_flush_ += bytes.size();
+  shared_.stream->append(std::move(bytes), [this, sequence](Result<store::GroupNumber> result) mutable {
+    executor_.post(base::Lane::kCompletion, 0,
+                   [this, sequence, result = std::move(result)]() mutable { turn_appended(sequence, std::move(result)); });
+  });
+  schedule_flush();
+}
+
 void Loop::end_of_turn() {
-  if (group_.units_size() > 0 || group_.catalog_size() > 0) {
-    const Sequence sequence = ++sequence_;
-    store::GroupNumber nothing = kNothing;
-    unprojected_from_.compare_exchange_strong(nothing, shared_.stream->durable() + 1, std::memory_order_release);
-    std::string bytes = group_.SerializeAsString();
-    group_.Clear();
-    bytes_since_flush_ += bytes.size();
-    shared_.stream->append(std::move(bytes), [this, sequence](Result<store::GroupNumber> result) mutable {
-      executor_.post(base::Lane::kCompletion, 0,
-                     [this, sequence, result = std::move(result)]() mutable { turn_appended(sequence, std::move(result)); });
-    });
-    schedule_flush();
-  }
+  hand_over();
   if (!visibility_dirty_.empty()) schedule_visibility();
   if (cached_bytes_ > shared_.options.cache_bytes / shared_.loops.size()) evict();
 }
@@ -305,6 +308,7 @@ void Loop::turn_appended(Sequence sequence, Result<store::GroupNumber> result) {
   durable_ = sequence;
   group_numbers_[sequence] = *result;
   release(sequence, {});
+  store_.mark_answered(*result);
 }
 
 void Loop::when_durable(Sequence sequence, std::move_only_function<void(base::Status)> then) {

@@ -102,6 +102,8 @@ class Loop {
   void install_run_change(Unit& unit, core::RunChange& change);
   void after_change(Unit& unit, const std::vector<core::RunChange>& changes);
   void end_of_turn();
+  // The records so far become a group of their own: what is decided from now on is not in it.
+  void hand_over();
   void turn_appended(Sequence sequence, Result<store::GroupNumber> result);
   void release(Sequence up_to, const base::Status& status);
   void offer_tasks(Unit& unit, Run& run, const core::RunChange& change);

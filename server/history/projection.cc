@@ -96,10 +96,10 @@ store::UnitUpdate Loop::update_of(Unit& unit) {
 void Loop::flush(Done<void> done) {
   if (ended_) return done(std::unexpected(end_));
   if (dirty_.empty() && catalog_dirty_.empty()) return done({});
-  flush_visibility();  // its cursor is never behind that of the states
+  flush_visibility();  // its cursor is never behind that of the states; also closes the group that the states below stand for
   flushing_ = true;
   bytes_since_flush_ = 0;
-  const Sequence sequence = group_.units_size() > 0 || group_.catalog_size() > 0 ? sequence_ + 1 : sequence_;
+  const Sequence sequence = sequence_;
   auto projection = std::make_shared<store::Projection>();
   std::vector<Unit*> loading;
   for (Unit* unit : dirty_) {
@@ -167,6 +167,7 @@ void Loop::schedule_visibility() {
 
 void Loop::flush_visibility() {
   if (ended_) return;
+  hand_over();  // the rows stand for exactly what is decided so far
   auto flush = std::make_shared<store::VisibilityFlush>();
   for (const auto& [key, run_id] : visibility_dirty_) {
     Unit* unit = find_unit(key);
@@ -177,7 +178,7 @@ void Loop::flush_visibility() {
   }
   visibility_dirty_.clear();
   ++visibility_flushes_;
-  const Sequence sequence = group_.units_size() > 0 ? sequence_ + 1 : sequence_;
+  const Sequence sequence = sequence_;
   when_durable(sequence, [this, sequence, flush](base::Status status) {
     if (!status) return;
     flush->position = sequence == 0 ? shared_.stream->durable() : group_of(sequence);

@@ -207,6 +207,9 @@ class Store {
 
   virtual Statistics statistics() const = 0;
 
+  // Everything that waited for this group was let go. Only told to observers of a crash test; any thread.
+  virtual void mark_answered(GroupNumber) {}
+
   // Finishes what is under way, syncs, writes the closing mark. Blocking; the last call.
   virtual void close() = 0;
 };

@@ -257,6 +257,32 @@ TEST(E6, AColdTimerFiresOnTime) {
   EXPECT_EQ(history_types(world, "delayed").size(), 2u);
 }
 
+TEST(E6, AProjectionStandsForExactlyItsPosition) {
+  // A flush in the middle of a busy turn: what is decided after it belongs to the next group.
+  World world;
+  for (int round = 0; round < 20; ++round) {
+    std::vector<std::shared_ptr<ClientCall>> calls;
+    const auto issue = [&](std::string_view method, const google::protobuf::Message& request) {
+      calls.push_back(std::make_shared<ClientCall>(request.SerializeAsString(), base::kNever));
+      world.methods().dispatch(std::string(frontend::kWorkflowService) + std::string(method), calls.back());
+    };
+    const std::string id = "wf-" + std::to_string(round);
+    issue("StartWorkflowExecution", start_request(id));
+    world.scheduler.run_until_idle();
+    world.clock.advance(seconds(1) - std::chrono::nanoseconds(1));  // the flush is due within the next turns
+    for (int i = 0; i < 10; ++i) {
+      issue("SignalWorkflowExecution", signal_request(id, "s" + std::to_string(i)));
+      wfs::CountWorkflowExecutionsRequest count;
+      count.set_namespace_("default");
+      issue("CountWorkflowExecutions", count);  // flushes visibility in the same turn
+      if (i == 5) world.clock.advance(std::chrono::nanoseconds(1));
+    }
+    world.scheduler.run_until_idle();
+    world.crash();
+    EXPECT_EQ(history_types(world, id).size(), 12u);
+  }
+}
+
 // ---- E7: one effect on another id, whatever crashes ------------------------------------------------------------------------------
 
 TEST(E7, AnExternalSignalArrivesOnce) {

@@ -46,7 +46,7 @@ class LocalStore : public Store {
   ~LocalStore() override;
 
   // Tells the marks file that everything up to `number` was answered. Any thread.
-  void mark_answered(GroupNumber number);
+  void mark_answered(GroupNumber number) override;
 
   Result<GroupNumber> replay(const std::function<void(GroupNumber, std::string_view)>& group) override;
   void append(GroupNumber number, std::string bytes, Done<void> done) override;
