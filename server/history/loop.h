@@ -126,6 +126,7 @@ class Loop {
   // queries.cc
   void query_directly(const UnitKey& key, const core::QueryRoute& route, const std::string& id, const QueryRequest& request);
   void settle_queries(Unit& unit, Run& run);
+  void query_overdue(const UnitKey& key, const std::string& run_id, const std::string& id, base::Time deadline);
   void finish_query(const std::string& id, Result<core::wfs::QueryWorkflowResponse> answer);
   void take_query_results(Run& run, const QueryResults& results);
   void query_answered(const std::string& id, int type, const temporal::api::common::v1::Payloads& answer,

@@ -14,9 +14,10 @@ namespace enums = temporal::api::enums::v1;
 
 constexpr std::int64_t kPageEvents = 256;
 
-base::Error too_late(const AttachedQuery* attached) {
-  if (attached && attached->first_task_pending) return core::workflow_not_ready("Workflow task is not scheduled yet.");
-  return {base::Code::kDeadlineExceeded, "query timed out before a worker could process it", {}};
+// The answer of a query to a run that has no task yet must reach the client before it gives up.
+base::Time answer_by(base::Time now, base::Time deadline) {
+  constexpr base::Duration kOnTheWay = std::chrono::milliseconds(500);
+  return deadline == base::kNever ? deadline : deadline - std::min(kOnTheWay, (deadline - now) / 4);
 }
 
 }  // namespace
@@ -45,21 +46,26 @@ void Loop::query(QueryRequest request, Done<wfs::QueryWorkflowResponse> done) {
     const std::string id = random_.uuid();
     PendingQuery& pending = queries_[id];
     pending.done = std::move(done);
-    pending.timer = executor_.call_at(request.deadline, [this, key, run_id = route.run_id, id] {
-      Unit* unit = find_unit(key);
-      Run* run = unit ? unit->find(run_id) : nullptr;
-      const AttachedQuery* attached = nullptr;
-      if (run) {
-        for (const AttachedQuery& query : run->queries)
-          if (query.id == id) attached = &query;
-      }
-      base::Error error = too_late(attached);
-      if (run) run->queries.remove_if([&](const AttachedQuery& query) { return query.id == id; });
-      finish_query(id, std::unexpected(std::move(error)));
-    });
+    pending.timer = executor_.call_at(
+        route.pending_first_task ? answer_by(executor_.clock().now(), request.deadline) : request.deadline,
+        [this, key, run_id = route.run_id, id, deadline = request.deadline] { query_overdue(key, run_id, id, deadline); });
     if (route.how == core::QueryRoute::How::kDirect) return query_directly(key, route, id, request);
-    unit->find(route.run_id)->queries.push_back({id, std::move(request), false, route.pending_first_task});
+    unit->find(route.run_id)->queries.push_back({id, std::move(request), false});
   });
+}
+
+void Loop::query_overdue(const UnitKey& key, const std::string& run_id, const std::string& id, base::Time deadline) {
+  Unit* unit = find_unit(key);
+  Run* run = unit ? unit->find(run_id) : nullptr;
+  const bool no_task_yet = run && !run->state.progress.first_task_scheduled();
+  if (!no_task_yet && executor_.clock().now() < deadline) {
+    const auto again = [this, key, run_id, id, deadline] { query_overdue(key, run_id, id, deadline); };
+    queries_.at(id).timer = executor_.call_at(deadline, again);
+    return;
+  }
+  if (run) run->queries.remove_if([&](const AttachedQuery& query) { return query.id == id; });
+  if (no_task_yet) return finish_query(id, std::unexpected(core::workflow_not_ready("Workflow task is not scheduled yet.")));
+  finish_query(id, base::fail(base::Code::kDeadlineExceeded, "query timed out before a worker could process it"));
 }
 
 // A query task carries the whole history, or none when the worker has the run in its cache (WT-52).
@@ -175,7 +181,6 @@ void Loop::settle_queries(Unit& unit, Run& run) {
       if (task.started_id() == 0) {
         for (AttachedQuery& query : run.queries) query.sent = false;  // its task failed: it rides on the next
       }
-      for (AttachedQuery& query : run.queries) query.first_task_pending = query.first_task_pending && task.scheduled_id() == 0;
       if (task.attempt() < 3) return;
     }
   }

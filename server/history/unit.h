@@ -59,7 +59,6 @@ struct AttachedQuery {
   std::string id;
   QueryRequest request;
   bool sent = false;
-  bool first_task_pending = false;
 };
 
 struct Run {

@@ -114,17 +114,29 @@ void Directory::look_at_space(const base::Clock& clock) {
 void Directory::measure() {
   const auto free = disk_.free_bytes(path_);
   if (!free) return;
-  const std::string ballast = path_ + "/" + kBallast;
-  bool has_ballast = limits_.ballast_bytes == 0 || disk_.exists(ballast);
+  bool has_ballast = limits_.ballast_bytes == 0 || ballast_is_whole();
   if (!has_ballast && *free >= limits_.low_mark + limits_.ballast_bytes) {
-    auto file = disk_.open(ballast, base::OpenMode::kCreate);
-    has_ballast = file && (*file)->allocate(limits_.ballast_bytes);
-    if (!has_ballast) static_cast<void>(disk_.remove(ballast));
+    has_ballast = make_ballast().has_value();
+    if (!has_ballast) make_room();
   } else if (has_ballast && *free < limits_.critical_mark) {
     make_room();
     has_ballast = limits_.ballast_bytes == 0;
   }
   low_space_ = *free < limits_.low_mark || !has_ballast;
+}
+
+// A crash may have left a file whose reservation was not synced.
+bool Directory::ballast_is_whole() {
+  auto file = disk_.open(path_ + "/" + kBallast, base::OpenMode::kRead);
+  if (!file) return false;
+  const auto size = (*file)->size();
+  return size && *size >= limits_.ballast_bytes;
+}
+
+Status Directory::make_ballast() {
+  TRY(auto file, disk_.open(path_ + "/" + kBallast, base::OpenMode::kCreate));
+  TRY_VOID(file->allocate(limits_.ballast_bytes));
+  return file->sync();
 }
 
 void Directory::make_room() {

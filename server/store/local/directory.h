@@ -44,6 +44,8 @@ class Directory {
   base::Status read_manifest();
   base::Status begin_new(std::uint64_t store_id);
   void measure();
+  bool ballast_is_whole();
+  base::Status make_ballast();
 
   base::Disk& disk_;
   const std::string path_;

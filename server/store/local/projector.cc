@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::size_t kUnitsKept = 1 << 14;
 constexpr std::size_t kEventRowBytes = 256 << 10;   // a page of history must not load the whole history
-constexpr std::int64_t kFreeLeft = 256;             // pages that may stay free for what comes next
-constexpr std::int64_t kShrinkPages = 256;          // in one slice
+constexpr std::int64_t kFreeLeft = 32;              // pages that may stay free for what comes next, and
+constexpr std::int64_t kFreePart = 8;               // one in so many
 
 std::string cache_key(const UnitKey& key) {
   return key.namespace_id + '\0' + static_cast<char>(key.kind) + key.id;
@@ -36,7 +36,7 @@ struct Projector::Statements {
   Statement add_wake, delete_wake, add_ready, delete_ready;
   Statement put_visibility, delete_visibility;
   Statement put_catalog, delete_catalog;
-  Statement free_pages, vacuum;
+  Statement free_pages, pages, vacuum;
 };
 
 Projector::Projector(Vfs& vfs, std::unique_ptr<Connection> connection)
@@ -103,6 +103,7 @@ Status Projector::prepare() {
       {&s.put_catalog, "INSERT OR REPLACE INTO catalog VALUES (?, ?)"},
       {&s.delete_catalog, "DELETE FROM catalog WHERE key = ?"},
       {&s.free_pages, "PRAGMA freelist_count"},
+      {&s.pages, "PRAGMA page_count"},
       {&s.vacuum, "PRAGMA incremental_vacuum(256)"},
   };
   for (const auto& [statement, sql] : all) {
@@ -416,10 +417,13 @@ Result<bool> Projector::checkpoint() {
 
 Result<bool> Projector::shrink() {
   if (!deleted_) return false;
-  TRY(const bool row, statements_->free_pages.next());
-  const std::int64_t free = row ? statements_->free_pages.number(0) : 0;
+  TRY(const bool has_free, statements_->free_pages.next());
+  const std::int64_t free = has_free ? statements_->free_pages.number(0) : 0;
   statements_->free_pages.reset();
-  deleted_ = free > kFreeLeft + kShrinkPages;
+  TRY(const bool has_pages, statements_->pages.next());
+  const std::int64_t pages = has_pages ? statements_->pages.number(0) : 0;
+  statements_->pages.reset();
+  deleted_ = free > kFreeLeft + pages / kFreePart;
   if (!deleted_) return false;
   for (;;) {  // a row per page given back
     TRY(const bool more, statements_->vacuum.next());
