@@ -13,8 +13,8 @@ namespace {
 
 namespace wfs = core::wfs;
 
-constexpr std::int64_t kPageEvents = 256;        // of the first page that a poll reply carries (WT-09)
-constexpr std::size_t kPageBytes = 3 << 20;      // so that a page stays below the message limit of clients
+constexpr std::int64_t kPageEvents = 256;    // of the first page that a poll reply carries (WT-09)
+constexpr std::size_t kPageBytes = 3 << 20;  // so that a page stays below the message limit of clients
 
 std::shared_ptr<const std::string> serialized(const core::HistoryEvent& event) {
   return std::make_shared<const std::string>(event.SerializeAsString());
@@ -22,38 +22,44 @@ std::shared_ptr<const std::string> serialized(const core::HistoryEvent& event) {
 
 }  // namespace
 
-std::string Loop::token_key() const { return shared_.options.catalog->snapshot()->token_key; }
+std::string Loop::token_key() const {
+  return shared_.options.catalog->snapshot()->token_key;
+}
 
-// ---- GetWorkflowExecutionHistory -----------------------------------------------------------------------------------------------
+// ---- GetWorkflowExecutionHistory
+// -----------------------------------------------------------------------------------------------
 
 void Loop::read_history(HistoryRequest request, Done<HistoryPage> done) {
   const UnitKey key = request.key;
   core::ReadHistory command{.run_id = request.run_id, .with_tail = false};
-  decide(key, std::move(command),
-         [this, key, request = std::move(request), done = std::move(done)](Result<core::Reply> reply) mutable {
-           if (!reply) {
-             const Unit* unit = find_unit(key);
-             return when_durable(unit ? unit->sequence : 0,
-                                 [error = reply.error(), done = std::move(done)](base::Status status) mutable {
-                                   done(std::unexpected(status ? std::move(error) : std::move(status).error()));
-                                 });
-           }
-           auto& position = std::get<core::HistoryPosition>(*reply);
-           request.run_id = position.run_id;  // pinned: later runs of the id do not mix in (WT-63)
-           std::int64_t first = std::max<std::int64_t>(request.first_event_id, 1);
-           if (request.reverse) {
-             const std::int64_t top = request.first_event_id == 0 ? position.next_event_id - 1 : request.first_event_id;
-             first = std::max<std::int64_t>(1, top - request.page_size + 1);
-           } else if (request.close_event_only) {
-             first = position.running ? position.next_event_id : position.close_event_id;
-           }
-           const std::string run_id = request.run_id;
-           with_events(key, run_id, first,
-                       [this, key, request = std::move(request), done = std::move(done)](base::Status status) mutable {
-                         if (!status) return done(std::unexpected(std::move(status).error()));
-                         serve_history(key, std::move(request), std::move(done));
-                       });
-         });
+  decide(
+      key, std::move(command),
+      [this, key, request = std::move(request), done = std::move(done)](Result<core::Reply> reply) mutable {
+        if (!reply) {
+          const Unit* unit = find_unit(key);
+          return when_durable(unit ? unit->sequence : 0,
+                              [error = reply.error(), done = std::move(done)](base::Status status) mutable {
+                                done(std::unexpected(status ? std::move(error) : std::move(status).error()));
+                              });
+        }
+        auto& position = std::get<core::HistoryPosition>(*reply);
+        request.run_id = position.run_id;  // pinned: later runs of the id do not mix in (WT-63)
+        std::int64_t first = std::max<std::int64_t>(request.first_event_id, 1);
+        if (request.reverse) {
+          const std::int64_t top =
+              request.first_event_id == 0 ? position.next_event_id - 1 : request.first_event_id;
+          first = std::max<std::int64_t>(1, top - request.page_size + 1);
+        } else if (request.close_event_only) {
+          first = position.running ? position.next_event_id : position.close_event_id;
+        }
+        const std::string run_id = request.run_id;
+        with_events(
+            key, run_id, first,
+            [this, key, request = std::move(request), done = std::move(done)](base::Status status) mutable {
+              if (!status) return done(std::unexpected(std::move(status).error()));
+              serve_history(key, std::move(request), std::move(done));
+            });
+      });
 }
 
 void Loop::serve_history(const UnitKey& key, HistoryRequest request, Done<HistoryPage> done) {
@@ -71,7 +77,8 @@ void Loop::serve_history(const UnitKey& key, HistoryRequest request, Done<Histor
 }
 
 // Fills the page; false: there is nothing to say yet and the request waits (unless this is its last chance).
-bool Loop::history_page(const Unit& unit, Run& run, const HistoryRequest& request, bool last_chance, HistoryPage& page) {
+bool Loop::history_page(const Unit& unit, Run& run, const HistoryRequest& request, bool last_chance,
+                        HistoryPage& page) {
   const core::pb::RunProgress& progress = run.state.progress;
   page.run_id = request.run_id;
   page.running = run.state.running();
@@ -92,7 +99,8 @@ bool Loop::history_page(const Unit& unit, Run& run, const HistoryRequest& reques
     bytes += page.events.back()->size();
   };
   if (request.reverse) {
-    const std::int64_t top = request.first_event_id == 0 ? next - 1 : std::min(request.first_event_id, next - 1);
+    const std::int64_t top =
+        request.first_event_id == 0 ? next - 1 : std::min(request.first_event_id, next - 1);
     std::int64_t id = top;
     for (; id >= 1 && run.events.holds(id) && static_cast<int>(page.events.size()) < request.page_size &&
            bytes < kPageBytes;
@@ -105,23 +113,27 @@ bool Loop::history_page(const Unit& unit, Run& run, const HistoryRequest& reques
   }
   std::int64_t id = std::max<std::int64_t>(request.first_event_id, 1);
   if (id >= next && request.wait_new_event && page.running && !last_chance) return false;
-  for (; id < next && static_cast<int>(page.events.size()) < request.page_size && bytes < kPageBytes; ++id) take(id);
+  for (; id < next && static_cast<int>(page.events.size()) < request.page_size && bytes < kPageBytes; ++id)
+    take(id);
   page.next_event_id = std::max(id, request.first_event_id);
   page.more = id < next;
   if (!page.more && request.with_tail) {
-    for (const core::HistoryEvent& event : core::transient_tail(run.state, false)) page.events.push_back(serialized(event));
+    for (const core::HistoryEvent& event : core::transient_tail(run.state, false))
+      page.events.push_back(serialized(event));
   }
   return true;
 }
 
 namespace {
 
-base::Error stopping() { return {base::Code::kUnavailable, "the server is stopping; please retry", {}}; }
+base::Error stopping() {
+  return {base::Code::kUnavailable, "the server is stopping; please retry", {}};
+}
 
 }  // namespace
 
-// Long polls and queries end with an error that clients repeat, elsewhere or after the restart: the door closes only when no call is
-// under way.
+// Long polls and queries end with an error that clients repeat, elsewhere or after the restart: the door
+// closes only when no call is under way.
 void Loop::release_parked() {
   stopping_ = true;
   std::vector<Done<HistoryPage>> parked;
@@ -146,16 +158,18 @@ void Loop::park_history(Unit& unit, Run& run, HistoryRequest request, Done<Histo
     Unit* unit = find_unit(key);
     Run* run = unit ? unit->find(run_id) : nullptr;
     if (!run) return;
-    const auto found = std::find_if(run->waiters.begin(), run->waiters.end(), [&](const HistoryWaiter& w) { return w.id == id; });
+    const auto found = std::find_if(run->waiters.begin(), run->waiters.end(),
+                                    [&](const HistoryWaiter& w) { return w.id == id; });
     if (found == run->waiters.end()) return;
     HistoryWaiter waiter = std::move(*found);
     run->waiters.erase(found);
     HistoryPage page;
     history_page(*unit, *run, waiter.request, true, page);
-    when_durable(unit->sequence, [page = std::move(page), done = std::move(waiter.done)](base::Status status) mutable {
-      if (!status) return done(std::unexpected(std::move(status).error()));
-      done(std::move(page));
-    });
+    when_durable(unit->sequence,
+                 [page = std::move(page), done = std::move(waiter.done)](base::Status status) mutable {
+                   if (!status) return done(std::unexpected(std::move(status).error()));
+                   done(std::move(page));
+                 });
   });
 }
 
@@ -171,18 +185,21 @@ void Loop::answer_waiters(Unit& unit, Run& run) {
       ++waiter;
       continue;
     }
-    when_durable(unit.sequence, [answer = std::move(answer), done = std::move(waiter->done)](base::Status status) mutable {
-      if (!status) return done(std::unexpected(std::move(status).error()));
-      done(std::move(answer));
-    });
+    when_durable(unit.sequence,
+                 [answer = std::move(answer), done = std::move(waiter->done)](base::Status status) mutable {
+                   if (!status) return done(std::unexpected(std::move(status).error()));
+                   done(std::move(answer));
+                 });
     waiter = run.waiters.erase(waiter);
   }
 }
 
-// ---- poll replies --------------------------------------------------------------------------------------------------------------
+// ---- poll replies
+// --------------------------------------------------------------------------------------------------------------
 
 // A serialized PollWorkflowTaskQueueResponse. The events from first_event_id on must be in memory.
-std::string Loop::workflow_task_reply(Unit& unit, Run& run, const core::WorkflowTaskStarted& started, bool with_queries) {
+std::string Loop::workflow_task_reply(Unit& unit, Run& run, const core::WorkflowTaskStarted& started,
+                                      bool with_queries) {
   core::pb::TaskToken token;
   token.set_kind(1);
   token.set_namespace_id(unit.key.namespace_id);
@@ -201,7 +218,8 @@ std::string Loop::workflow_task_reply(Unit& unit, Run& run, const core::Workflow
   response.set_started_event_id(started.started_id);
   response.set_attempt(started.attempt);
   response.mutable_workflow_execution_task_queue()->set_name(started.task_queue);
-  response.mutable_workflow_execution_task_queue()->set_kind(temporal::api::enums::v1::TASK_QUEUE_KIND_NORMAL);
+  response.mutable_workflow_execution_task_queue()->set_kind(
+      temporal::api::enums::v1::TASK_QUEUE_KIND_NORMAL);
   core::assign(response.mutable_scheduled_time(), started.scheduled_time);
   core::assign(response.mutable_started_time(), started.started_time);
   if (with_queries) {
@@ -250,7 +268,8 @@ std::string Loop::activity_task_reply(const Unit& unit, const core::ActivityTask
   wfs::PollActivityTaskQueueResponse response;
   response.set_task_token(write_token(token, token_key()));
   const auto catalog = shared_.options.catalog->snapshot();
-  if (const core::Namespace* ns = catalog->find_by_id(unit.key.namespace_id)) response.set_workflow_namespace(ns->name());
+  if (const core::Namespace* ns = catalog->find_by_id(unit.key.namespace_id))
+    response.set_workflow_namespace(ns->name());
   response.mutable_workflow_type()->set_name(started.workflow_type);
   response.mutable_workflow_execution()->set_workflow_id(started.workflow_id);
   response.mutable_workflow_execution()->set_run_id(started.run_id);
@@ -276,10 +295,11 @@ namespace {
 
 template <class Answer>
 void gated(Loop& loop, Sequence sequence, Answer answer, Done<Answer> done) {
-  loop.when_durable(sequence, [answer = std::move(answer), done = std::move(done)](base::Status status) mutable {
-    if (!status) return done(std::unexpected(std::move(status).error()));
-    done(std::move(answer));
-  });
+  loop.when_durable(sequence,
+                    [answer = std::move(answer), done = std::move(done)](base::Status status) mutable {
+                      if (!status) return done(std::unexpected(std::move(status).error()));
+                      done(std::move(answer));
+                    });
 }
 
 }  // namespace
@@ -308,22 +328,29 @@ void Loop::start_task(const matching::Offer& offer, const matching::Poller& poll
     Unit* unit = find_unit(key);
     if (!unit) return done(std::unexpected(core::workflow_task_not_found()));
     if (!reply) {
-      return when_durable(unit->sequence, [error = reply.error(), done = std::move(done)](base::Status status) mutable {
-        done(std::unexpected(status ? std::move(error) : std::move(status).error()));
-      });
+      return when_durable(unit->sequence,
+                          [error = reply.error(), done = std::move(done)](base::Status status) mutable {
+                            done(std::unexpected(status ? std::move(error) : std::move(status).error()));
+                          });
     }
     if (auto* activity = std::get_if<core::ActivityTaskStarted>(&*reply)) {
-      return gated<std::string>(*this, unit->sequence, activity_task_reply(*unit, *activity), std::move(done));
+      return gated<std::string>(*this, unit->sequence, activity_task_reply(*unit, *activity),
+                                std::move(done));
     }
     auto started = std::get<core::WorkflowTaskStarted>(std::move(*reply));
     const std::string run_id = started.run_id;
     const std::int64_t first = started.first_event_id;
-    with_events(key, run_id, first, [this, key, started = std::move(started), done = std::move(done)](base::Status status) mutable {
-      Unit* unit = find_unit(key);
-      Run* run = unit ? unit->find(started.run_id) : nullptr;
-      if (!status || !run) return done(std::unexpected(status ? core::workflow_task_not_found() : std::move(status).error()));
-      gated<std::string>(*this, unit->sequence, workflow_task_reply(*unit, *run, started, true), std::move(done));
-    });
+    with_events(
+        key, run_id, first,
+        [this, key, started = std::move(started), done = std::move(done)](base::Status status) mutable {
+          Unit* unit = find_unit(key);
+          Run* run = unit ? unit->find(started.run_id) : nullptr;
+          if (!status || !run)
+            return done(
+                std::unexpected(status ? core::workflow_task_not_found() : std::move(status).error()));
+          gated<std::string>(*this, unit->sequence, workflow_task_reply(*unit, *run, started, true),
+                             std::move(done));
+        });
   });
 }
 
@@ -332,9 +359,10 @@ void Loop::start_workflow(const UnitKey& key, core::StartWorkflow command, Done<
     Unit* unit = find_unit(key);
     const Sequence sequence = unit ? unit->sequence : 0;
     if (!reply) {
-      return when_durable(sequence, [error = reply.error(), done = std::move(done)](base::Status status) mutable {
-        done(std::unexpected(status ? std::move(error) : std::move(status).error()));
-      });
+      return when_durable(sequence,
+                          [error = reply.error(), done = std::move(done)](base::Status status) mutable {
+                            done(std::unexpected(status ? std::move(error) : std::move(status).error()));
+                          });
     }
     const core::StartAnswer& answer = std::get<core::StartAnswer>(*reply);
     std::string bytes = answer.response.SerializeAsString();
@@ -349,38 +377,43 @@ void Loop::start_workflow(const UnitKey& key, core::StartWorkflow command, Done<
   });
 }
 
-void Loop::complete_workflow_task(const UnitKey& key, core::CompleteWorkflowTask command, Done<std::string> done) {
+void Loop::complete_workflow_task(const UnitKey& key, core::CompleteWorkflowTask command,
+                                  Done<std::string> done) {
   const std::string run_id = command.task.run_id;
-  decide(key, std::move(command), [this, key, run_id, done = std::move(done)](Result<core::Reply> reply) mutable {
-    Unit* unit = find_unit(key);
-    const Sequence sequence = unit ? unit->sequence : 0;
-    if (!reply) {
-      return when_durable(sequence, [error = reply.error(), done = std::move(done)](base::Status status) mutable {
-        done(std::unexpected(status ? std::move(error) : std::move(status).error()));
-      });
-    }
-    const auto& answer = std::get<core::WorkflowTaskCompleted>(*reply);
-    wfs::RespondWorkflowTaskCompletedResponse response;
-    response.set_reset_history_event_id(answer.reset_history_event_id);
-    std::string bytes = response.SerializeAsString();
-    for (const core::ActivityTaskStarted& activity : answer.eager_activities) {
-      append_field(bytes, wfs::RespondWorkflowTaskCompletedResponse::kActivityTasksFieldNumber,
-                   activity_task_reply(*unit, activity));
-    }
-    if (!answer.new_task) return gated<std::string>(*this, sequence, std::move(bytes), std::move(done));
-    const std::int64_t first = answer.new_task->first_event_id;
-    with_events(key, run_id, first,
-                [this, key, bytes = std::move(bytes), task = *answer.new_task,
-                 done = std::move(done)](base::Status status) mutable {
-                  Unit* unit = find_unit(key);
-                  Run* run = unit ? unit->find(task.run_id) : nullptr;
-                  if (status && run) {
-                    append_field(bytes, wfs::RespondWorkflowTaskCompletedResponse::kWorkflowTaskFieldNumber,
-                                 workflow_task_reply(*unit, *run, task, true));
-                  }
-                  gated<std::string>(*this, unit ? unit->sequence : 0, std::move(bytes), std::move(done));
-                });
-  });
+  decide(key, std::move(command),
+         [this, key, run_id, done = std::move(done)](Result<core::Reply> reply) mutable {
+           Unit* unit = find_unit(key);
+           const Sequence sequence = unit ? unit->sequence : 0;
+           if (!reply) {
+             return when_durable(
+                 sequence, [error = reply.error(), done = std::move(done)](base::Status status) mutable {
+                   done(std::unexpected(status ? std::move(error) : std::move(status).error()));
+                 });
+           }
+           const auto& answer = std::get<core::WorkflowTaskCompleted>(*reply);
+           wfs::RespondWorkflowTaskCompletedResponse response;
+           response.set_reset_history_event_id(answer.reset_history_event_id);
+           std::string bytes = response.SerializeAsString();
+           for (const core::ActivityTaskStarted& activity : answer.eager_activities) {
+             append_field(bytes, wfs::RespondWorkflowTaskCompletedResponse::kActivityTasksFieldNumber,
+                          activity_task_reply(*unit, activity));
+           }
+           if (!answer.new_task)
+             return gated<std::string>(*this, sequence, std::move(bytes), std::move(done));
+           const std::int64_t first = answer.new_task->first_event_id;
+           with_events(
+               key, run_id, first,
+               [this, key, bytes = std::move(bytes), task = *answer.new_task,
+                done = std::move(done)](base::Status status) mutable {
+                 Unit* unit = find_unit(key);
+                 Run* run = unit ? unit->find(task.run_id) : nullptr;
+                 if (status && run) {
+                   append_field(bytes, wfs::RespondWorkflowTaskCompletedResponse::kWorkflowTaskFieldNumber,
+                                workflow_task_reply(*unit, *run, task, true));
+                 }
+                 gated<std::string>(*this, unit ? unit->sequence : 0, std::move(bytes), std::move(done));
+               });
+         });
 }
 
 }  // namespace perdure::history

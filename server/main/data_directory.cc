@@ -17,7 +17,8 @@ namespace {
 // A directory of its own below the machine's folder for temporary files.
 base::Result<std::string> make_temporary() {
   std::string path = (std::filesystem::temp_directory_path() / "perdure-XXXXXX").string();
-  if (!mkdtemp(path.data())) return base::fail(base::Code::kUnavailable, "cannot make a temporary directory " + path);
+  if (!mkdtemp(path.data()))
+    return base::fail(base::Code::kUnavailable, "cannot make a temporary directory " + path);
   return path;
 }
 
@@ -27,7 +28,8 @@ base::Result<std::string> choose_directory(const ServerOptions& options) {
   std::error_code error;
   if (std::filesystem::is_regular_file(options.db_filename, error)) {
     return base::fail(base::Code::kFailedPrecondition,
-                      "--db-filename " + options.db_filename + " is a file; Perdure keeps its data in a directory: give another name");
+                      "--db-filename " + options.db_filename +
+                          " is a file; Perdure keeps its data in a directory: give another name");
   }
   return options.db_filename;
 }

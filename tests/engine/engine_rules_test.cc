@@ -1,8 +1,8 @@
 // The rules of the engine (E1…E17) against the real shell: one thread, a simulated clock, crashes at will.
 #include <gtest/gtest.h>
 
-#include "tests/engine/world.h"
 #include "temporal/api/workflowservice/v1/request_response.pb.h"
+#include "tests/engine/world.h"
 
 namespace perdure::engine {
 namespace {
@@ -70,7 +70,8 @@ wfs::RespondWorkflowTaskCompletedRequest completion(const std::string& token) {
   return request;
 }
 
-void add_activity(wfs::RespondWorkflowTaskCompletedRequest& request, const std::string& id, seconds start_to_close) {
+void add_activity(wfs::RespondWorkflowTaskCompletedRequest& request, const std::string& id,
+                  seconds start_to_close) {
   auto& command = *request.add_commands();
   command.set_command_type(enums::COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK);
   auto& attributes = *command.mutable_schedule_activity_task_command_attributes();
@@ -101,7 +102,8 @@ std::vector<enums::EventType> types(const wfs::GetWorkflowExecutionHistoryRespon
 }
 
 std::vector<enums::EventType> history_types(World& world, const std::string& id) {
-  const auto response = world.call<wfs::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", history_request(id));
+  const auto response = world.call<wfs::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory",
+                                                                             history_request(id));
   EXPECT_TRUE(response) << (response ? "" : response.error().message);
   return response ? types(*response) : std::vector<enums::EventType>{};
 }
@@ -119,11 +121,13 @@ Response answer_of(const ClientCall& call) {
   return response;
 }
 
-// ---- E1: nobody sees what a crash can undo ------------------------------------------------------------------------------------
+// ---- E1: nobody sees what a crash can undo
+// ------------------------------------------------------------------------------------
 
 TEST(E1, NothingLeavesWhileTheLogIsNotDurable) {
   World world;
-  ASSERT_TRUE(world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("old")));
+  ASSERT_TRUE(
+      world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("old")));
   world.store().hold_appends();
   const auto start = world.start("StartWorkflowExecution", start_request("a"));
   const auto again = world.start("StartWorkflowExecution", start_request("a"));
@@ -137,14 +141,17 @@ TEST(E1, NothingLeavesWhileTheLogIsNotDurable) {
   wfs::ListWorkflowExecutionsRequest list;
   list.set_namespace_("default");
   const auto listed = world.start("ListWorkflowExecutions", list);
-  for (const auto& call : {start, again, conflict, describe, history, signal, listed}) EXPECT_FALSE(call->answered());
+  for (const auto& call : {start, again, conflict, describe, history, signal, listed})
+    EXPECT_FALSE(call->answered());
   // Input validation looks at nothing, and a cold id that nothing was written to does not wait.
   EXPECT_TRUE(world.start("StartWorkflowExecution", wfs::StartWorkflowExecutionRequest())->answered());
   EXPECT_TRUE(world.start("DescribeWorkflowExecution", describe_request("unknown"))->answered());
-  EXPECT_TRUE(world.start("DescribeWorkflowExecution", describe_request("old"))->answered() || poll->answered() == false);
+  EXPECT_TRUE(world.start("DescribeWorkflowExecution", describe_request("old"))->answered() ||
+              poll->answered() == false);
   world.store().release_appends();
   world.scheduler.run_until_idle();
-  for (const auto& call : {start, again, conflict, describe, history, signal, listed}) EXPECT_TRUE(call->answered());
+  for (const auto& call : {start, again, conflict, describe, history, signal, listed})
+    EXPECT_TRUE(call->answered());
 }
 
 TEST(E1, AfterAFailedAppendEverythingIsUnavailable) {
@@ -154,7 +161,8 @@ TEST(E1, AfterAFailedAppendEverythingIsUnavailable) {
   const auto describe = world.start("DescribeWorkflowExecution", describe_request("a"));
   world.store().end_stream({base::Code::kUnavailable, "fsync failed", {}});
   world.scheduler.run_until_idle();
-  for (const auto& call : {start, describe, world.start("DescribeWorkflowExecution", describe_request("a"))}) {
+  for (const auto& call :
+       {start, describe, world.start("DescribeWorkflowExecution", describe_request("a"))}) {
     ASSERT_TRUE(call->answered());
     ASSERT_FALSE(call->answer->has_value());
     EXPECT_EQ(call->answer->error().code, base::Code::kUnavailable);
@@ -166,30 +174,35 @@ TEST(E1, WhatWasAcknowledgedIsThereAfterACrash) {
   for (int i = 0; i < 50; ++i) {
     const std::string id = "wf-" + std::to_string(i);
     ASSERT_TRUE(world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request(id)));
-    ASSERT_TRUE(world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", signal_request(id, "s")));
+    ASSERT_TRUE(
+        world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", signal_request(id, "s")));
     if (i % 7 == 0) world.advance(seconds(2));  // some are projected, some only in the log
   }
   world.crash();
   for (int i = 0; i < 50; ++i) {
-    EXPECT_EQ(history_types(world, "wf-" + std::to_string(i)),
-              (std::vector{enums::EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, enums::EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
-                           enums::EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED}));
+    EXPECT_EQ(
+        history_types(world, "wf-" + std::to_string(i)),
+        (std::vector{enums::EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, enums::EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+                     enums::EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED}));
   }
   wfs::CountWorkflowExecutionsRequest count;
   count.set_namespace_("default");
   EXPECT_EQ(world.call<wfs::CountWorkflowExecutionsResponse>("CountWorkflowExecutions", count)->count(), 50);
 }
 
-// ---- E4: the id is the unit -----------------------------------------------------------------------------------------------------
+// ---- E4: the id is the unit
+// -----------------------------------------------------------------------------------------------------
 
 TEST(E4, AColdLoadDelaysNobodyElse) {
   World world;
-  ASSERT_TRUE(world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("cold")));
+  ASSERT_TRUE(
+      world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("cold")));
   world.advance(seconds(3));
   world.crash();
   const auto cold = std::make_shared<ClientCall>(describe_request("cold").SerializeAsString(), base::kNever);
   const auto other = std::make_shared<ClientCall>(start_request("other").SerializeAsString(), base::kNever);
-  world.methods().dispatch("/temporal.api.workflowservice.v1.WorkflowService/DescribeWorkflowExecution", cold);
+  world.methods().dispatch("/temporal.api.workflowservice.v1.WorkflowService/DescribeWorkflowExecution",
+                           cold);
   world.methods().dispatch("/temporal.api.workflowservice.v1.WorkflowService/StartWorkflowExecution", other);
   world.scheduler.run_until_idle();
   EXPECT_TRUE(cold->answered());
@@ -209,18 +222,23 @@ TEST(E4, OneCurrentRunWhereverTheCrashFalls) {
     auto failing = completion(task->task_token());
     auto& command = *failing.add_commands();
     command.set_command_type(enums::COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION);
-    command.mutable_fail_workflow_execution_command_attributes()->mutable_failure()->mutable_application_failure_info();
-    ASSERT_TRUE(world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", failing));
+    command.mutable_fail_workflow_execution_command_attributes()
+        ->mutable_failure()
+        ->mutable_application_failure_info();
+    ASSERT_TRUE(
+        world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", failing));
     world.crash();
     wfs::CountWorkflowExecutionsRequest running;
     running.set_namespace_("default");
     running.set_query("ExecutionStatus = 'Running'");
-    EXPECT_EQ(world.call<wfs::CountWorkflowExecutionsResponse>("CountWorkflowExecutions", running)->count(), attempt < 3 ? 1 : 0);
+    EXPECT_EQ(world.call<wfs::CountWorkflowExecutionsResponse>("CountWorkflowExecutions", running)->count(),
+              attempt < 3 ? 1 : 0);
     world.advance(seconds(10));
   }
 }
 
-// ---- E6: tasks and wakes are found again ----------------------------------------------------------------------------------------
+// ---- E6: tasks and wakes are found again
+// ----------------------------------------------------------------------------------------
 
 TEST(E6, TasksAndTimersSurviveProjectionAndCrash) {
   World world;
@@ -232,7 +250,8 @@ TEST(E6, TasksAndTimersSurviveProjectionAndCrash) {
   timer.set_command_type(enums::COMMAND_TYPE_START_TIMER);
   timer.mutable_start_timer_command_attributes()->set_timer_id("t");
   timer.mutable_start_timer_command_attributes()->mutable_start_to_fire_timeout()->set_seconds(100);
-  ASSERT_TRUE(world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", commands));
+  ASSERT_TRUE(
+      world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", commands));
   world.advance(seconds(5));  // projected
   world.crash();              // nothing is in memory: only the indexes know
   const auto activity = world.start("PollActivityTaskQueue", activity_poll());
@@ -283,13 +302,16 @@ TEST(E6, AProjectionStandsForExactlyItsPosition) {
   }
 }
 
-// ---- E7: one effect on another id, whatever crashes ------------------------------------------------------------------------------
+// ---- E7: one effect on another id, whatever crashes
+// ------------------------------------------------------------------------------
 
 TEST(E7, AnExternalSignalArrivesOnce) {
   for (int crash_after = 0; crash_after < 3; ++crash_after) {
     World world;
-    ASSERT_TRUE(world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("sender")));
-    ASSERT_TRUE(world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("target", "other")));
+    ASSERT_TRUE(
+        world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("sender")));
+    ASSERT_TRUE(world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution",
+                                                                start_request("target", "other")));
     const auto task = world.call<wfs::PollWorkflowTaskQueueResponse>("PollWorkflowTaskQueue", poll_request());
     auto commands = completion(task->task_token());
     add_external_signal(commands, "target");
@@ -298,7 +320,8 @@ TEST(E7, AnExternalSignalArrivesOnce) {
     if (crash_after == 0) {
       EXPECT_FALSE(sent->answered());
       world.crash();
-      ASSERT_TRUE(world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", commands));
+      ASSERT_TRUE(
+          world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", commands));
     }
     if (crash_after == 2) world.advance(seconds(3));
     world.crash();
@@ -306,11 +329,13 @@ TEST(E7, AnExternalSignalArrivesOnce) {
     const auto received = history_types(world, "target");
     EXPECT_EQ(std::count(received.begin(), received.end(), enums::EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED), 1);
     const auto sender = history_types(world, "sender");
-    EXPECT_EQ(std::count(sender.begin(), sender.end(), enums::EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED), 1);
+    EXPECT_EQ(
+        std::count(sender.begin(), sender.end(), enums::EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED), 1);
   }
 }
 
-// ---- E16: a reserved poll loses nothing ------------------------------------------------------------------------------------------
+// ---- E16: a reserved poll loses nothing
+// ------------------------------------------------------------------------------------------
 
 TEST(E16, APollWhoseClientLeftGivesItsTaskBack) {
   World world;
@@ -345,7 +370,8 @@ TEST(E16, AnActivityIsNotLostWithItsPoll) {
   EXPECT_EQ(activity.attempt(), 1);  // the attempt was not consumed
 }
 
-// ---- E17: a token names the attempt it was issued for -----------------------------------------------------------------------------
+// ---- E17: a token names the attempt it was issued for
+// -----------------------------------------------------------------------------
 
 TEST(E17, ATokenOfALostStartIsWorthless) {
   World world;
@@ -356,12 +382,17 @@ TEST(E17, ATokenOfALostStartIsWorthless) {
   ASSERT_FALSE(second->task_token().empty());
   auto old = completion(first->task_token());
   add_completion(old);
-  const auto refused = world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", old);
+  const auto refused =
+      world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", old);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, base::Code::kNotFound);
   auto altered = second->task_token();
   altered.back() = static_cast<char>(altered.back() ^ 1);
-  EXPECT_EQ(world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", completion(altered)).error().code,
+  EXPECT_EQ(world
+                .call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted",
+                                                                 completion(altered))
+                .error()
+                .code,
             base::Code::kInvalidArgument);
   auto current = completion(second->task_token());
   add_completion(current);

@@ -15,7 +15,9 @@ World::World() {
     for (int i = 0; i < service->method_count(); ++i) {
       const std::string name = std::string(prefix) + service->method(i)->name();
       forwarding_.add({name, frontend::Policy::kPublic, frontend::RateClass::kNone,
-                       [this, name](std::shared_ptr<frontend::Call> call) { wiring_->methods().dispatch(name, std::move(call)); }});
+                       [this, name](std::shared_ptr<frontend::Call> call) {
+                         wiring_->methods().dispatch(name, std::move(call));
+                       }});
     }
   }
 }
@@ -31,7 +33,8 @@ void World::begin() {
       .executors = {loop_.get()}, .clock = &clock, .store = store_.get(), .seed = life_});
   CHECK(wiring_->start());
   bool ready = false;
-  wiring_->ensure_namespace("default", std::chrono::hours(24), [&](base::Status status) { ready = status.has_value(); });
+  wiring_->ensure_namespace("default", std::chrono::hours(24),
+                            [&](base::Status status) { ready = status.has_value(); });
   scheduler.run_until_idle();
   CHECK(ready);
 }

@@ -1,4 +1,5 @@
-// A server in process that can be killed: what its memory store was told to keep survives, everything else is gone.
+// A server in process that can be killed: what its memory store was told to keep survives, everything else is
+// gone.
 #pragma once
 
 #include <memory>
@@ -65,7 +66,8 @@ class World {
     if (!call->answered()) return base::fail(base::Code::kDeadlineExceeded, "not answered");
     if (!*call->answer) return std::unexpected(call->answer->error());
     Response response;
-    if (!response.ParseFromString(**call->answer)) return base::fail(base::Code::kInternal, "unreadable answer");
+    if (!response.ParseFromString(**call->answer))
+      return base::fail(base::Code::kInternal, "unreadable answer");
     return response;
   }
 

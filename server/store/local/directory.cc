@@ -33,8 +33,8 @@ bool ends_with_any(const std::string& name) {
 
 }  // namespace
 
-Result<std::unique_ptr<Directory>> Directory::open(base::Disk& disk, const std::string& path, std::uint64_t new_store_id,
-                                                   SpaceLimits limits) {
+Result<std::unique_ptr<Directory>> Directory::open(base::Disk& disk, const std::string& path,
+                                                   std::uint64_t new_store_id, SpaceLimits limits) {
   TRY_VOID(disk.make_directory(path));
   if (const std::string name = disk.network_file_system(path); !name.empty()) {
     return base::fail(Code::kFailedPrecondition, path + " is on a network file system (" + name +
@@ -51,11 +51,13 @@ Result<std::unique_ptr<Directory>> Directory::open(base::Disk& disk, const std::
   return directory;
 }
 
-// Nothing was ever acknowledged before the manifest is there: leftovers of a start that did not get so far go.
+// Nothing was ever acknowledged before the manifest is there: leftovers of a start that did not get so far
+// go.
 Status Directory::begin_new(std::uint64_t store_id) {
   TRY(const auto names, disk_.list(path_));
   for (const std::string& name : names) {
-    if (parse_segment_name(name)) return base::fail(Code::kDataLoss, path_ + "/" + kManifest + " is missing, but there is a log");
+    if (parse_segment_name(name))
+      return base::fail(Code::kDataLoss, path_ + "/" + kManifest + " is missing, but there is a log");
     if (!ends_with_any(name)) {
       return base::fail(Code::kFailedPrecondition, path_ + " is not a data directory: it holds " + name);
     }
@@ -69,8 +71,8 @@ Status Directory::begin_new(std::uint64_t store_id) {
 }
 
 Status Directory::write_manifest() {
-  std::string text = "perdure-data " + std::to_string(kFormat) + "\nstore " + hex(store_id_) + "\nprojection " + projection_name_ +
-                     " 0 " + std::to_string(kLastShard) + "\n";
+  std::string text = "perdure-data " + std::to_string(kFormat) + "\nstore " + hex(store_id_) +
+                     "\nprojection " + projection_name_ + " 0 " + std::to_string(kLastShard) + "\n";
   text += "checksum " + hex(XXH3_64bits(text.data(), text.size())) + "\n";
   return base::replace_file(disk_, path_, kManifest, text);
 }
@@ -78,7 +80,9 @@ Status Directory::write_manifest() {
 Status Directory::read_manifest() {
   const std::string path = path_ + "/" + kManifest;
   TRY(const std::string text, base::read_file(disk_, path));
-  const auto damaged = [&] { return base::fail(Code::kDataLoss, path + ": damaged at offset 0 to " + std::to_string(text.size())); };
+  const auto damaged = [&] {
+    return base::fail(Code::kDataLoss, path + ": damaged at offset 0 to " + std::to_string(text.size()));
+  };
   const std::size_t check = text.rfind("checksum ");
   if (check == text.npos) return damaged();
   if (text.substr(check) != "checksum " + hex(XXH3_64bits(text.data(), check)) + "\n") return damaged();
@@ -87,10 +91,11 @@ Status Directory::read_manifest() {
   std::uint64_t format = 0, first = 0, last = 0;
   if (!(words >> magic >> format) || magic != "perdure-data") return damaged();
   if (format > kFormat) {
-    return base::fail(Code::kFailedPrecondition, path_ + " has format " + std::to_string(format) + ", this program knows up to " +
-                                                     std::to_string(kFormat));
+    return base::fail(Code::kFailedPrecondition, path_ + " has format " + std::to_string(format) +
+                                                     ", this program knows up to " + std::to_string(kFormat));
   }
-  if (!(words >> key >> store) || key != "store" || !(words >> key >> file >> first >> last) || key != "projection") {
+  if (!(words >> key >> store) || key != "store" || !(words >> key >> file >> first >> last) ||
+      key != "projection") {
     return damaged();
   }
   store_id_ = std::stoull(store, nullptr, 16);
@@ -102,7 +107,8 @@ Status Directory::read_manifest() {
   return {};
 }
 
-// ---- space ----------------------------------------------------------------------------------------------------------------------
+// ---- space
+// ----------------------------------------------------------------------------------------------------------------------
 
 void Directory::look_at_space(const base::Clock& clock) {
   const base::Time now = clock.now();
