@@ -120,8 +120,8 @@ base::Error stopping() { return {base::Code::kUnavailable, "the server is stoppi
 
 }  // namespace
 
-// Long polls and queries end with an error that clients repeat, elsewhere or after the restart: the door closes only when no call is
-// under way.
+// Long polls and queries end with an error that clients repeat, elsewhere or after the restart: the door closes only when no call
+// is under way.
 void Loop::release_parked() {
   stopping_ = true;
   std::vector<Done<HistoryPage>> parked;
