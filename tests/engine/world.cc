@@ -1,6 +1,7 @@
 #include "tests/engine/world.h"
 
 #include "base/check.h"
+#include "server/store/memory/memory_content.h"
 #include "temporal/api/operatorservice/v1/service.pb.h"
 #include "temporal/api/workflowservice/v1/service.pb.h"
 
@@ -37,6 +38,11 @@ void World::begin() {
                             [&](base::Status status) { ready = status.has_value(); });
   scheduler.run_until_idle();
   CHECK(ready);
+}
+
+void World::crash_and_plant(std::string group) {
+  content_->groups[++content_->last] = std::move(group);
+  crash();
 }
 
 void World::crash() {

@@ -48,6 +48,8 @@ class World {
   store::MemoryStore& store() { return *store_; }
   // kill -9 and a new start on what was durable. Calls under way are never answered.
   void crash();
+  // A new start on a log that ends with this group more: serialized perdure.internal.v1.Group.
+  void crash_and_plant(std::string group);
   // The clock goes on by that much, with everything that is due on the way.
   void advance(base::Duration by) { scheduler.advance_to(clock.now() + by); }
 
