@@ -15,6 +15,7 @@ import os
 import pathlib
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -41,8 +42,6 @@ class Side:
 
 
 def free_ports(count):
-    import socket
-
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -94,6 +93,15 @@ def resident_mib(pid):
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return None
+
+
+def answers(address):
+    host, port = address.split(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+        return True
+    except OSError:
+        return False
 
 
 def drop_page_cache():
@@ -187,6 +195,8 @@ class Bench:
         figures = {}
         with open(data.with_suffix(".log"), "wb") as log, self.running(side, log) as (process, first_answer_ms):
             time.sleep(SETTLE_S)
+            if side.metrics and not answers(side.metrics):
+                side.metrics = None  # fsyncs are counted by the kernel then
             start = {"first_answer_ms": first_answer_ms, "idle_rss_mib": resident_mib(process.pid)}
             self.drive("prepare", side, process.pid)
             for name, title, arguments in report.WORKLOADS:

@@ -38,7 +38,8 @@ bool is_retryable(const RetryPolicy& policy, const Failure& failure) {
   }
 }
 
-// The delay after `attempt`, or what the failure asks for; both stop at the policy's maximum.
+// The delay after `attempt`, or what the failure asks for; both stop at the policy's maximum. Without one, a product that no
+// Duration holds is the longest there is, which never fits.
 Duration delay_after(const RetryPolicy& policy, int attempt, const Failure& failure) {
   const std::int64_t most = policy.has_maximum_interval() ? nanos(policy.maximum_interval()) : 0;
   const double cap = most > 0 ? static_cast<double>(most) : kMostInterval;
@@ -48,8 +49,8 @@ Duration delay_after(const RetryPolicy& policy, int attempt, const Failure& fail
   }
   const double product =
       static_cast<double>(nanos(policy.initial_interval())) * std::pow(policy.backoff_coefficient(), attempt - 1);
-  if (most > 0 && !(product < cap)) return Duration(most);
-  return Duration(static_cast<std::int64_t>(std::min(product, cap)));
+  if (product < cap) return Duration(static_cast<std::int64_t>(product));
+  return most > 0 ? Duration(most) : Duration::max();
 }
 
 }  // namespace
