@@ -87,9 +87,10 @@ void Matching::Home::reserve(Queue& queue, const core::TaskQueue::Match& match) 
         const auto home = weak.lock();
         if (!home) return;
         const std::size_t bytes = answer ? answer->size() : 0;
-        home->run(base::Lane::kCompletion, bytes, [&queue, idle, task = std::move(task), answer = std::move(answer)](Home& home) mutable {
-          home.start_answered(queue, idle, task, std::move(answer));
-        });
+        home->run(base::Lane::kCompletion, bytes,
+                  [&queue, idle, task = std::move(task), answer = std::move(answer)](Home& home) mutable {
+                    home.start_answered(queue, idle, task, std::move(answer));
+                  });
       });
 }
 
