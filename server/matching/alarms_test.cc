@@ -62,7 +62,9 @@ TEST(Alarms, AsASortedList_E15) {
     for (std::size_t k = 0; step % 50 == 0 && k < all.size(); ++k) {
       if (set[k]) first = std::min(first, all[k].when());
     }
-    if (step % 50 == 0) ASSERT_EQ(alarms.next(), first);
+    if (step % 50 == 0) {
+      ASSERT_EQ(alarms.next(), first);
+    }
   }
   base::Time last = kStart;
   std::size_t fired = 0;
