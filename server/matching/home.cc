@@ -1,70 +1,63 @@
 #include "server/matching/home.h"
 
 #include <algorithm>
+#include <functional>
 
-#include "server/matching/reply_hints.h"
+#include "base/check.h"
+#include "server/core/errors.h"
 
 namespace perdure::matching {
 namespace {
 
-using std::chrono::seconds;
+using namespace std::chrono_literals;
 
-constexpr base::Duration kIdleQueue = std::chrono::minutes(5);     // MA-09: then it is unloaded
-constexpr base::Duration kRecentPoller = seconds(20);              // WT-53
-constexpr base::Duration kReserveMargin = seconds(1);              // a poll is given nothing in its last second (E16)
-constexpr std::size_t kQueriesPerQueue = 1000;
-constexpr std::size_t kPollsPerHome = 200'000;
-constexpr std::size_t kEarlyCancels = 10'000;
-
-base::Error no_poller() {
-  return {base::Code::kFailedPrecondition, "no poller seen for task queue recently, worker may be down", {}};
-}
-base::Error query_too_late() {
-  return {base::Code::kDeadlineExceeded, "query timed out before a worker could process it", {}};
-}
+// Bounds of one home. Polls beyond are refused; queues and references beyond are forgotten, the store's index has them.
+constexpr std::size_t kMostQueues = 20'000;
+constexpr std::size_t kMostReferences = 200'000;
+constexpr std::size_t kMostDescriptions = 1'000;  // per queue, that wait for its first page
+constexpr base::Duration kIdleQueue = 5min;       // unloaded after this (MA-09)
+constexpr int kShrinkSteps = 16;                  // queues looked at when there is no room
 
 }  // namespace
 
 std::size_t QueueKeyHash::operator()(const QueueKey& key) const {
-  return std::hash<std::string>{}(key.name) * 31 + std::hash<std::string>{}(key.namespace_id) + static_cast<std::size_t>(key.kind);
+  const std::hash<std::string> hash;
+  return (hash(key.namespace_id) * 31 + hash(key.name)) * 31 + static_cast<std::size_t>(key.kind);
 }
 
-void Poll::fire(base::Time now) { home_.end_of_poll(*this, now); }
-void Query::fire(base::Time now) { home_.end_of_query(*this, now); }
 void Queue::fire(base::Time now) { home.look_at(*this, now); }
 
-Matching::Home::Home(const MatchingOptions& options, base::Executor& executor, std::uint64_t seed)
-    : options_(options), executor_(executor), random_(seed) {
-  unknown_until_ = executor_.clock().now() + options.sticky_availability;
-}
-
-Matching::Home::~Home() {
-  for (auto& [id, poll] : polls_) alarms_.cancel(*poll);
-  for (Queue* queue : by_use_) {
-    alarms_.cancel(*queue);
-    for (const auto& query : queue->queries) alarms_.cancel(*query);
+// A store that holds something served polls in an earlier life: for one period, no poll seen means nothing (E16).
+Matching::Home::Home(Matching& matching, base::Executor& executor, std::uint64_t seed)
+    : matching_(matching), options_(matching.options_), executor_(executor), random_(seed), unknown_until_(now()) {
+  if (options_.store != nullptr && options_.store->cursor() > 0) {
+    unknown_until_ = base::add(unknown_until_, options_.sticky_availability);
   }
 }
 
-// ---- queues --------------------------------------------------------------------------------------------------------------------
+// Alarms die before the heap that knows them does.
+Matching::Home::~Home() = default;
+
+// ---- queues ---------------------------------------------------------------------------------------------------------------------
 
 Queue* Matching::Home::find(const QueueKey& key) {
   const auto found = queues_.find(key);
   return found == queues_.end() ? nullptr : found->second.get();
 }
 
-Queue& Matching::Home::open(const QueueKey& key) {
-  if (!queues_.contains(key)) unload_idle(now());
-  std::unique_ptr<Queue>& slot = queues_[key];
-  if (!slot) {
-    core::TaskWindow::Bounds bounds;
-    bounds.held = options_.window;
-    bounds.page = std::min<std::size_t>(bounds.page, std::max<std::size_t>(1, options_.window / 2));
-    slot = std::make_unique<Queue>(*this, key, bounds, std::nullopt);
-    slot->by_use = by_use_.insert(by_use_.end(), slot.get());
+Queue& Matching::Home::open(QueueKey key) {
+  if (Queue* queue = find(key)) {
+    used(*queue);
+    return *queue;
   }
-  used(*slot);
-  return *slot;
+  const core::TaskWindow::Bounds bounds{.held = options_.window};
+  const bool doubt = lost_at_ && now() < base::add(*lost_at_, bounds.doubt);
+  auto made = std::make_unique<Queue>(*this, key, bounds, doubt ? lost_at_ : std::nullopt);
+  Queue& queue = *made;
+  queue.by_use = by_use_.insert(by_use_.end(), &queue);
+  queue.last_used = now();
+  queues_.emplace(std::move(key), std::move(made));
+  return queue;
 }
 
 void Matching::Home::used(Queue& queue) {
@@ -72,42 +65,77 @@ void Matching::Home::used(Queue& queue) {
   by_use_.splice(by_use_.end(), by_use_, queue.by_use);
 }
 
-void Matching::Home::unload_idle(Time now) {
-  constexpr int kAtOnce = 8;
-  for (int i = 0; i < kAtOnce && !by_use_.empty(); ++i) {
-    Queue& oldest = *by_use_.front();
-    if (now - oldest.last_used < kIdleQueue) return;
-    if (oldest.busy()) {
-      used(oldest);
+void Matching::Home::close(Queue& queue) {
+  CHECK(!queue.busy());
+  alarms_.cancel(queue);
+  references_ -= queue.counted;
+  by_use_.erase(queue.by_use);
+  queues_.erase(queue.key);
+}
+
+void Matching::Home::count(Queue& queue) {
+  const std::size_t size = queue.value.window().size();
+  references_ += size - queue.counted;
+  queue.counted = size;
+}
+
+// Forgets what was not used for longest; what is in use keeps a part.
+void Matching::Home::keep_bounds() {
+  for (int step = 0; step < kShrinkSteps; ++step) {
+    if (by_use_.empty() || (queues_.size() <= kMostQueues && references_ <= kMostReferences)) return;
+    Queue& queue = *by_use_.front();
+    lost_at_ = now();
+    if (!queue.busy()) {
+      close(queue);
       continue;
     }
-    alarms_.cancel(oldest);
-    by_use_.erase(oldest.by_use);
-    queues_.erase(QueueKey(oldest.key));
+    queue.value.window().shrink(options_.window / 10, now());
+    count(queue);
+    by_use_.splice(by_use_.end(), by_use_, queue.by_use);
   }
 }
 
-// ---- tasks ---------------------------------------------------------------------------------------------------------------------
-
-void Matching::Home::offer(Offer offer) {
-  if (offer.stream < stream_) return;  // of an earlier life of the process (E16)
-  stream_ = offer.stream;
-  Queue& queue = open({offer.unit.namespace_id, offer.task.kind, offer.task.queue});
-  queue.sticky = queue.sticky || offer.task.sticky;
-  if (queue.sticky && sticky_absent(queue, now())) {
-    options_.starter->sticky_unavailable(offer);
-    return;
-  }
-  queue.value.offer({.priority = offer.task.priority,
-                     .time = offer.task.ready_time,
-                     .unit_kind = static_cast<std::uint8_t>(offer.unit.kind),
-                     .unit_id = std::move(offer.unit.id),
-                     .run_id = std::move(offer.run_id),
-                     .task_id = offer.task.scheduled_id,
-                     .attempt = offer.task.attempt},
-                    now());
+void Matching::Home::look_at(Queue& queue, Time now) {
+  if (!queue.busy() && base::add(queue.last_used, kIdleQueue) <= now) return close(queue);
   pump(queue);
 }
+
+// When the queue must be looked at without anything new.
+void Matching::Home::arm(Queue& queue) {
+  Time when = base::kNever;
+  const Time at = now();
+  if (queue.value.idle() > 0) when = queue.value.next_look(at);
+  if (queue.sticky && queue.live == 0 && queue.value.window().waiting() > 0) {
+    Time absent = unknown_until_;
+    if (const auto last = queue.value.last_poll()) absent = std::max(absent, base::add(*last, options_.sticky_availability + 1ns));
+    when = std::min(when, absent);
+  }
+  if (!queue.in_use()) when = std::min(when, base::add(queue.last_used, kIdleQueue));
+  if (when == base::kNever) return alarms_.cancel(queue);
+  when = std::max(when, at + 1ms);  // what can be done now was done
+  if (!queue.set() || when < queue.when()) alarms_.set(queue, when);  // an alarm that comes early sets itself again
+}
+
+// ---- the one timer --------------------------------------------------------------------------------------------------------------
+
+void Matching::Home::arm_timer() {
+  const Time next = alarms_.next();
+  if (next == base::kNever || (timer_ != 0 && timer_at_ <= next)) return;
+  if (timer_ != 0) executor_.cancel(timer_);
+  timer_at_ = next;
+  timer_ = executor_.call_at(next, [weak = weak_from_this()] {
+    if (const auto home = weak.lock()) home->on_timer();
+  });
+}
+
+void Matching::Home::on_timer() {
+  timer_ = 0;
+  const Time at = now();
+  while (Alarm* alarm = alarms_.pop_due(at)) alarm->fire(at);
+  arm_timer();
+}
+
+// ---- offers ---------------------------------------------------------------------------------------------------------------------
 
 Offer Matching::Home::offer_of(const Queue& queue, const core::TaskReference& task) const {
   return {.unit = {queue.key.namespace_id, static_cast<store::Kind>(task.unit_kind), task.unit_id},
@@ -122,377 +150,135 @@ Offer Matching::Home::offer_of(const Queue& queue, const core::TaskReference& ta
           .stream = stream_};
 }
 
-// Starting a task may call back into this queue on the same stack (its answer is there at once, or a new offer): the loop below
-// takes those up, one after another.
-void Matching::Home::pump(Queue& queue) {
-  if (queue.pumping) {
-    queue.pump_again = true;
-    return;
-  }
-  queue.pumping = true;
-  do {
-    queue.pump_again = false;
-    serve_queries(queue);
-    while (auto match = queue.value.match(now())) reserve(queue, *match);
-    if (queue.value.idle() > 0) {
-      if (auto page = queue.value.window().wanted_page(now())) read_page(queue, *page);
+// The log has a new stream: what an older one offered is not true any more (E16). All queues read the index again.
+void Matching::Home::enter_stream(std::uint64_t stream) {
+  if (stream_ != 0) {
+    for (Queue* queue : by_use_) {
+      queue->value.window().forget(now());
+      count(*queue);
     }
-  } while (queue.pump_again);
-  queue.pumping = false;
-  look_again(queue);
+  }
+  stream_ = stream;
 }
 
-void Matching::Home::look_again(Queue& queue) {
-  Time next = queue.value.idle() > 0 ? queue.value.next_look(now()) : base::kNever;
-  if (queue.sticky && queue.value.window().size() > 0) {
-    next = std::min(next, std::max(unknown_until_, now() + options_.sticky_availability));
+void Matching::Home::offer(Offer offer) {
+  if (offer.stream < stream_) return;
+  if (offer.stream > stream_) enter_stream(offer.stream);
+  QueueKey key{offer.unit.namespace_id, offer.task.kind, offer.task.queue};
+  if (offer.task.sticky) {
+    const Queue* known = find(key);
+    if (known != nullptr ? sticky_absent(*known, now()) : now() >= unknown_until_) {
+      return options_.starter->sticky_unavailable(offer);
+    }
   }
-  if (next == base::kNever) {
-    alarms_.cancel(queue);
-  } else if (!queue.set() || queue.when() != next) {
-    alarms_.set(queue, next);
-  }
-}
-
-void Matching::Home::look_at(Queue& queue, Time now) {
-  if (queue.sticky) give_up_sticky(queue, now);
+  Queue& queue = open(std::move(key));
+  queue.sticky = offer.task.sticky;
+  queue.value.offer({.priority = offer.task.priority,
+                     .time = offer.task.ready_time,
+                     .unit_kind = static_cast<std::uint8_t>(offer.unit.kind),
+                     .unit_id = std::move(offer.unit.id),
+                     .run_id = std::move(offer.run_id),
+                     .task_id = offer.task.scheduled_id,
+                     .attempt = offer.task.attempt},
+                    now());
   pump(queue);
+  keep_bounds();
 }
 
-void Matching::Home::reserve(Queue& queue, const core::TaskQueue::Match& match) {
-  const auto found = polls_.find(match.poll.id);
-  const std::shared_ptr<Poll> poll = found->second;
-  poll->reserved = true;
-  poll->poller.request_id = random_.uuid();
-  alarms_.set(*poll, poll->deadline);
-  const core::TaskIdentity task{match.task->run_id, match.task->task_id};
-  options_.starter->start_task(
-      offer_of(queue, *match.task), poll->poller,
-      [weak = weak_from_this(), key = queue.key, idle = match.poll, task](Result<std::string> answer) mutable {
-        const auto home = weak.lock();
-        if (!home) return;
-        const std::size_t bytes = answer ? answer->size() : 0;
-        home->run(base::Lane::kCompletion, bytes,
-                  [key = std::move(key), idle, task = std::move(task), answer = std::move(answer)](Home& home) mutable {
-                    if (Queue* queue = home.find(key)) home.start_answered(*queue, idle, task, std::move(answer));
-                  });
-      });
-}
+// ---- pages of the ready index (E6) ----------------------------------------------------------------------------------------------
 
-void Matching::Home::start_answered(Queue& queue, core::IdlePoll idle, const core::TaskIdentity& task,
-                                    Result<std::string> answer) {
-  const auto found = polls_.find(idle.id);
-  const std::shared_ptr<Poll> poll = found == polls_.end() ? nullptr : found->second;
-  if (answer) {
-    const core::TaskReference* started = queue.value.window().find_under_way(task);
-    if (!poll) {
-      // Nobody is there to take it: the attempt is not consumed (E16).
-      if (started) {
-        const Offer offer = offer_of(queue, *started);
-        queue.value.undone(task, now());
-        options_.starter->undo_start(offer, *answer);
-      }
-    } else {
-      const core::ReplyHints hints = queue.value.started(task, idle, now());
-      append_hints(*answer, queue.key.kind, hints);
-      finish(poll, std::move(answer));
-    }
-  } else {
-    if (answer.error().code == base::Code::kNotFound) {
-      queue.value.obsolete(task, now());
-    } else {
-      queue.value.failed(task, now());
-    }
-    if (poll) {
-      poll->reserved = false;
-      if (poll->end <= now() || draining_) {
-        finish(poll, std::string());
-      } else {
-        poll->place = queue.value.park_first(idle);
-        alarms_.set(*poll, poll->end);
-      }
-    }
-  }
-  pump(queue);
-}
-
-// ---- polls ---------------------------------------------------------------------------------------------------------------------
-
-void Matching::Home::poll(std::shared_ptr<Poll> poll, PollRequest request) {
-  const Time now = this->now();
-  if (cancelled_early_.erase(poll->id) > 0 || draining_) return poll->done(std::string());
-  Queue& queue = open(request.queue);
-  queue.sticky = queue.sticky || request.poller.sticky;
-  queue.shut_down = false;
-  queue.value.saw_poller({.identity = request.poller.identity,
-                          .last_access = now,
-                          .max_tasks_per_second = request.max_tasks_per_second,
-                          .build_id = request.poller.build_id,
-                          .deployment = request.poller.deployment});
-  poll->since = now;
-  poll->deadline = request.deadline;
-  poll->end = std::min(request.deadline == base::kNever ? base::kNever : request.deadline - kReserveMargin,
-                       now + options_.long_poll);
-  if (poll->end <= now || polls_.size() >= kPollsPerHome) return poll->done(std::string());
-  poll->queue = &queue;
-  ++queue.live;
-  polls_.emplace(poll->id, poll);
-  alarms_.set(*poll, poll->end);
-  poll->place = queue.value.park({.id = poll->id, .since = now, .end = poll->end});
-  pump(queue);
-}
-
-void Matching::Home::finish(const std::shared_ptr<Poll>& poll, Result<std::string> answer) {
-  alarms_.cancel(*poll);
-  Queue& queue = *poll->queue;
-  --queue.live;
-  used(queue);
-  queue.value.saw_poller({.identity = poll->poller.identity,
-                          .last_access = now(),
-                          .build_id = poll->poller.build_id,
-                          .deployment = poll->poller.deployment});
-  polls_.erase(poll->id);
-  poll->done(std::move(answer));
-}
-
-void Matching::Home::end_of_poll(Poll& poll, Time) {
-  const auto found = polls_.find(poll.id);
-  if (found == polls_.end()) return;
-  const std::shared_ptr<Poll> kept = found->second;
-  if (!kept->reserved) kept->queue->value.leave(kept->place);
-  finish(kept, std::string());
-}
-
-void Matching::Home::cancel_poll(std::uint64_t id) {
-  const auto found = polls_.find(id);
-  if (found == polls_.end()) {
-    if (cancelled_early_.size() < kEarlyCancels) cancelled_early_.insert(id);
-    return;
-  }
-  const std::shared_ptr<Poll> poll = found->second;
-  if (!poll->reserved) poll->queue->value.leave(poll->place);
-  finish(poll, std::string());
-}
-
-void Matching::Home::end_idle_polls(const std::function<bool(const Poll&)>& which) {
-  std::vector<std::uint64_t> ending;
-  for (const auto& [id, poll] : polls_) {
-    if (!poll->reserved && which(*poll)) ending.push_back(id);
-  }
-  std::sort(ending.begin(), ending.end());
-  for (const std::uint64_t id : ending) cancel_poll(id);
-}
-
-void Matching::Home::shutdown_worker(const std::string& namespace_id, const std::string& identity,
-                                     const std::string& worker_instance_key) {
-  end_idle_polls([&](const Poll& poll) {
-    if (poll.queue->key.namespace_id != namespace_id) return false;
-    if (!worker_instance_key.empty()) return poll.poller.worker_instance_key == worker_instance_key;
-    return poll.queue->sticky && poll.poller.identity == identity;
-  });
-}
-
-void Matching::Home::forget_sticky_queue(const QueueKey& key) {
-  Queue* queue = find(key);
-  if (!queue) return;
-  queue->shut_down = true;
-  end_idle_polls([&](const Poll& poll) { return poll.queue == queue; });
-  give_up_sticky(*queue, now());
-}
-
-void Matching::Home::drain() {
-  draining_ = true;
-  end_idle_polls([](const Poll&) { return true; });
-}
-
-// ---- sticky queues -------------------------------------------------------------------------------------------------------------
-
-// No poll was seen lately, and long enough is known to say so (WT-06, E16).
-bool Matching::Home::sticky_absent(const Queue& queue, Time now) const {
-  if (queue.shut_down) return queue.live == 0;
-  if (now < unknown_until_) return false;
-  return !queue.value.polled_within(options_.sticky_availability, queue.live, now);
-}
-
-void Matching::Home::give_up_sticky(Queue& queue, Time now) {
-  if (!queue.sticky || !sticky_absent(queue, now)) return;
-  for (const core::TaskReference& task : queue.value.window().take_waiting()) {
-    options_.starter->sticky_unavailable(offer_of(queue, task));
-  }
-}
-
-// ---- the store's index ---------------------------------------------------------------------------------------------------------
-
-void Matching::Home::read_page(Queue& queue, core::TaskWindow::Page page) {
-  if (!options_.store) {
-    queue.value.window().loaded({}, now());
-    queue.pump_again = true;
-    return;
-  }
+void Matching::Home::read_page(Queue& queue) {
+  if (queue.value.idle() == 0 && queue.descriptions.empty()) return;
+  const auto wanted = queue.value.window().wanted_page(now());
+  if (!wanted) return;
+  if (options_.store == nullptr) return page_read(queue, std::vector<store::ReadyEntry>());
+  const std::string index = ready_key(queue.key);
   std::optional<store::ReadyEntry> after;
-  if (page.after) {
-    after = store::ReadyEntry{
-        .key = {queue.key.namespace_id, static_cast<store::Kind>(page.after->unit_kind), page.after->unit_id},
-        .task = {.queue = ready_key(queue.key),
-                 .priority = page.after->priority,
-                 .time = page.after->time,
-                 .run_id = page.after->run_id,
-                 .task_id = page.after->task_id}};
+  if (wanted->after) {
+    const core::TaskReference& mark = *wanted->after;
+    after = {{queue.key.namespace_id, static_cast<store::Kind>(mark.unit_kind), mark.unit_id},
+             {index, mark.priority, mark.time, mark.run_id, mark.task_id}};
   }
-  options_.store->scan_ready(ready_key(queue.key), std::move(after), page.limit,
-                             [weak = weak_from_this(), key = queue.key](Result<std::vector<store::ReadyEntry>> rows) mutable {
+  // The queue stays while a page is under way.
+  options_.store->scan_ready(index, std::move(after), wanted->limit,
+                             [weak = weak_from_this(), &queue](Result<std::vector<store::ReadyEntry>> page) mutable {
                                const auto home = weak.lock();
                                if (!home) return;
-                               home->executor_.post(base::Lane::kCompletion, 0,
-                                                    [weak, key = std::move(key), rows = std::move(rows)]() mutable {
-                                                      const auto home = weak.lock();
-                                                      Queue* queue = home ? home->find(key) : nullptr;
-                                                      if (!queue) return;
-                                                      home->page_read(*queue, std::move(rows));
-                                                      home->arm_timer();
-                                                    });
+                               home->run(base::Lane::kCompletion, 0, [&queue, page = std::move(page)](Home& home) mutable {
+                                 home.page_read(queue, std::move(page));
+                               });
                              });
 }
 
-void Matching::Home::page_read(Queue& queue, Result<std::vector<store::ReadyEntry>> rows) {
-  if (!rows) {
-    queue.value.window().load_failed(now());
+void Matching::Home::page_read(Queue& queue, Result<std::vector<store::ReadyEntry>> page) {
+  if (page) {
+    std::vector<core::TaskReference> rows;
+    rows.reserve(page->size());
+    for (store::ReadyEntry& entry : *page) {
+      rows.push_back({.priority = entry.task.priority,
+                      .time = entry.task.time,
+                      .unit_kind = static_cast<std::uint8_t>(entry.key.kind),
+                      .unit_id = std::move(entry.key.id),
+                      .run_id = std::move(entry.task.run_id),
+                      .task_id = entry.task.task_id});
+    }
+    queue.value.window().loaded(std::move(rows), now());
   } else {
-    std::vector<core::TaskReference> tasks;
-    tasks.reserve(rows->size());
-    for (store::ReadyEntry& row : *rows) {
-      tasks.push_back({.priority = row.task.priority,
-                       .time = row.task.time,
-                       .unit_kind = static_cast<std::uint8_t>(row.key.kind),
-                       .unit_id = std::move(row.key.id),
-                       .run_id = std::move(row.task.run_id),
-                       .task_id = row.task.task_id,
-                       .attempt = 0});
-    }
-    queue.value.window().loaded(std::move(tasks), now());
+    queue.value.window().load_failed(now());
   }
   pump(queue);
+  keep_bounds();
 }
 
-// ---- queries -------------------------------------------------------------------------------------------------------------------
-
-void Matching::Home::query(QueryTask task) {
-  Queue& queue = open(task.queue);
-  queue.sticky = queue.sticky || task.fallback.has_value();
-  auto query = std::make_shared<Query>(*this, std::move(task));
-  query->queue = &queue;
-  if (queue.queries.size() >= kQueriesPerQueue) {
-    return query->task.taken(std::unexpected(
-        base::Error{base::Code::kResourceExhausted, "too many queries wait at the task queue", {}}));
-  }
-  if (query->task.fallback && sticky_absent(queue, now())) {
-    try_fallback(queue, query);
-    return;
-  }
-  queue.queries.push_back(query);
-  const Time end = query->task.fallback ? std::min(query->task.deadline, base::add(now(), query->task.sticky_timeout))
-                                        : query->task.deadline - kReserveMargin;
-  alarms_.set(*query, std::max(end, now()));
-  pump(queue);
-}
-
-void Matching::Home::serve_queries(Queue& queue) {
-  while (!queue.queries.empty()) {
-    const auto idle = queue.value.take_poll(now());
-    if (!idle) return;
-    const std::shared_ptr<Query> query = queue.queries.front();
-    const auto found = polls_.find(idle->id);
-    if (found == polls_.end()) continue;
-    const std::shared_ptr<Poll> poll = found->second;
-    std::string response = std::move(query->task.response);
-    answer_query(queue, query, {});
-    finish(poll, std::move(response));
-  }
-}
-
-void Matching::Home::answer_query(Queue& queue, const std::shared_ptr<Query>& query, base::Status status) {
-  alarms_.cancel(*query);
-  queue.queries.remove(query);
-  query->task.taken(std::move(status));
-}
-
-// The sticky worker did not come: any worker will do, with the whole history (WT-53).
-bool Matching::Home::try_fallback(Queue& queue, const std::shared_ptr<Query>& query) {
-  if (!query->task.fallback) return false;
-  alarms_.cancel(*query);
-  queue.queries.remove(query);
-  QueryTask again = std::move(query->task);
-  again.queue = *again.fallback;
-  again.fallback.reset();
-  again.response = std::move(again.fallback_response);
-  query_elsewhere_(std::move(again));
-  return true;
-}
-
-void Matching::Home::end_of_query(Query& ending, Time now) {
-  Queue& queue = *ending.queue;
-  const auto found = std::find_if(queue.queries.begin(), queue.queries.end(), [&](const auto& q) { return q.get() == &ending; });
-  if (found == queue.queries.end()) return;
-  const std::shared_ptr<Query> query = *found;
-  if (try_fallback(queue, query)) return;
-  if (!query->last_second && query->task.deadline > now) {
-    // One second before the deadline: say why nobody comes, or wait on for somebody who was here lately (WT-53).
-    if (!queue.value.polled_within(kRecentPoller, queue.live, now)) {
-      return answer_query(queue, query, std::unexpected(no_poller()));
-    }
-    query->last_second = true;
-    alarms_.set(*query, query->task.deadline);
-    return;
-  }
-  answer_query(queue, query, std::unexpected(query_too_late()));
-}
-
-// ---- looking -------------------------------------------------------------------------------------------------------------------
-
-QueueDescription Matching::Home::description(const Queue& queue) const {
-  QueueDescription result;
-  for (const core::PollerSeen& seen : queue.value.pollers(now())) {
-    auto& poller = result.pollers.emplace_back();
-    poller.set_identity(seen.identity);
-    const std::int64_t time = seen.last_access.time_since_epoch().count();
-    poller.mutable_last_access_time()->set_seconds(time / 1'000'000'000);
-    poller.mutable_last_access_time()->set_nanos(static_cast<std::int32_t>(time % 1'000'000'000));
-    poller.set_rate_per_second(seen.max_tasks_per_second.value_or(core::TokenBucket::kUnlimited));
-  }
-  const core::QueueFigures figures = queue.value.figures(now());
-  result.backlog = figures.backlog;
-  result.backlog_age = figures.backlog_age;
-  result.add_rate = figures.add_rate;
-  result.dispatch_rate = figures.dispatch_rate;
-  result.max_tasks_per_second = queue.value.max_tasks_per_second();
-  for (const core::PriorityFigures& level : figures.priorities) {
-    result.priorities.push_back({level.priority, level.backlog, level.backlog_age, level.add_rate, level.dispatch_rate});
-  }
-  return result;
-}
+// ---- describe -------------------------------------------------------------------------------------------------------------------
 
 void Matching::Home::describe(QueueKey key, Done<QueueDescription> done) {
-  const Queue* queue = find(key);
-  done(queue ? description(*queue) : QueueDescription{});
+  Queue& queue = open(std::move(key));
+  if (queue.descriptions.size() >= kMostDescriptions) {
+    return done(std::unexpected(core::overloaded("too many requests wait for the task queue")));
+  }
+  queue.descriptions.push_back(std::move(done));
+  pump(queue);
+  keep_bounds();
 }
 
-// ---- one timer for all alarms --------------------------------------------------------------------------------------------------
-
-void Matching::Home::arm_timer() {
-  const Time next = alarms_.next();
-  if (next == base::kNever || (timer_ != 0 && timer_at_ <= next)) return;
-  if (timer_ != 0) executor_.cancel(timer_);
-  timer_at_ = next;
-  timer_ = executor_.call_at(next, [weak = weak_from_this()] {
-    if (const auto home = weak.lock()) home->on_timer();
-  });
+void Matching::Home::answer_descriptions(Queue& queue) {
+  if (queue.descriptions.empty() || queue.value.window().loading()) return;
+  const QueueDescription answer = description(queue);
+  for (auto& done : std::exchange(queue.descriptions, {})) done(answer);
 }
 
-void Matching::Home::on_timer() {
-  timer_ = 0;
-  const Time now = this->now();
-  while (Alarm* alarm = alarms_.pop_due(now)) alarm->fire(now);
-  arm_timer();
+QueueDescription Matching::Home::description(const Queue& queue) const {
+  QueueDescription found;
+  for (const core::PollerSeen& poller : queue.value.pollers(now())) {
+    auto& info = found.pollers.emplace_back();
+    info.set_identity(poller.identity);
+    info.set_rate_per_second(poller.max_tasks_per_second.value_or(core::TokenBucket::kUnlimited));
+    const auto since = poller.last_access.time_since_epoch();
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+    info.mutable_last_access_time()->set_seconds(seconds.count());
+    info.mutable_last_access_time()->set_nanos(static_cast<int>((since - seconds).count()));
+    if (!poller.deployment.empty()) {
+      info.mutable_deployment_options()->set_deployment_name(poller.deployment);
+      info.mutable_deployment_options()->set_build_id(poller.build_id);
+    } else if (!poller.build_id.empty()) {
+      info.mutable_worker_version_capabilities()->set_build_id(poller.build_id);
+    }
+  }
+  const core::QueueFigures figures = queue.value.figures(now());
+  found.backlog = figures.backlog;
+  found.backlog_age = figures.backlog_age;
+  found.add_rate = figures.add_rate;
+  found.dispatch_rate = figures.dispatch_rate;
+  found.max_tasks_per_second = queue.value.max_tasks_per_second();
+  for (const core::PriorityFigures& figure : figures.priorities) {
+    found.priorities.push_back({.priority = figure.priority,
+                                .backlog = figure.backlog,
+                                .backlog_age = figure.backlog_age,
+                                .add_rate = figure.add_rate,
+                                .dispatch_rate = figure.dispatch_rate});
+  }
+  return found;
 }
 
 }  // namespace perdure::matching

@@ -64,10 +64,13 @@ struct Queue : public Alarm {
   Queue(Matching::Home& home, QueueKey key, core::TaskWindow::Bounds bounds, std::optional<Time> lost)
       : key(std::move(key)), value(bounds, lost), home(home) {}
   void fire(base::Time now) override;
-  // Something is under way that comes back to it: it must stay.
-  bool busy() const {
-    return live > 0 || pumping || value.window().under_way() > 0 || value.window().loading() || !queries.empty();
+  // Somebody waits here, or something is under way that comes back.
+  bool in_use() const {
+    return live > 0 || value.window().under_way() > 0 || value.window().loading() || !queries.empty() ||
+           !descriptions.empty();
   }
+  // It must stay loaded.
+  bool busy() const { return in_use() || pumping || holds > 0; }
 
   const QueueKey key;
   core::TaskQueue value;
@@ -76,14 +79,29 @@ struct Queue : public Alarm {
   bool shut_down = false;     // its worker said goodbye: absent, not unknown, until it polls again (MA-16)
   std::size_t live = 0;       // polls, idle and reserved
   std::list<std::shared_ptr<Query>> queries;
+  std::vector<Done<QueueDescription>> descriptions;  // wait for the first page
   Time last_used{};
   std::list<Queue*>::iterator by_use;
+  std::size_t counted = 0;    // references, as counted in the home's sum
   bool pumping = false, pump_again = false;
+  int holds = 0;
+};
+
+// Keeps a queue loaded across callbacks, which may come back on the same stack.
+class Hold {
+ public:
+  explicit Hold(Queue& queue) : queue_(queue) { ++queue_.holds; }
+  ~Hold() { --queue_.holds; }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+
+ private:
+  Queue& queue_;
 };
 
 class Matching::Home : public std::enable_shared_from_this<Matching::Home> {
  public:
-  Home(const MatchingOptions& options, base::Executor& executor, std::uint64_t seed);
+  Home(Matching& matching, base::Executor& executor, std::uint64_t seed);
   ~Home();
 
   // Runs f(home) on the executor: at once when it is the current one. False: refused, nothing will happen.
@@ -102,16 +120,13 @@ class Matching::Home : public std::enable_shared_from_this<Matching::Home> {
     });
   }
 
-  // How a query reaches the home of another queue.
-  void elsewhere(std::function<void(QueryTask)> elsewhere) { query_elsewhere_ = std::move(elsewhere); }
-
   void offer(Offer offer);
   void poll(std::shared_ptr<Poll> poll, PollRequest request);
   void cancel_poll(std::uint64_t id);
   void query(QueryTask task);
   void describe(QueueKey key, Done<QueueDescription> done);
   void shutdown_worker(const std::string& namespace_id, const std::string& identity, const std::string& worker_instance_key);
-  void forget_sticky_queue(const QueueKey& key);
+  void forget_sticky_queue(QueueKey key);
   void drain();
 
   void end_of_poll(Poll& poll, Time now);
@@ -122,34 +137,39 @@ class Matching::Home : public std::enable_shared_from_this<Matching::Home> {
   Time now() const { return executor_.clock().now(); }
 
   Queue* find(const QueueKey& key);
-  Queue& open(const QueueKey& key);
+  Queue& open(QueueKey key);
+  void close(Queue& queue);
   void used(Queue& queue);
-  void unload_idle(Time now);
+  void count(Queue& queue);
+  void keep_bounds();
 
-  // Hands tasks to polls for as long as there are both.
+  void take_poll(Queue& queue, std::shared_ptr<Poll> poll, const PollRequest& request, Time at);
   void pump(Queue& queue);
   void reserve(Queue& queue, const core::TaskQueue::Match& match);
-  void start_answered(Queue& queue, core::IdlePoll idle, const core::TaskIdentity& task, Result<std::string> answer);
-  // Ends the poll; its callback is called once, here.
-  void finish(const std::shared_ptr<Poll>& poll, Result<std::string> answer);
+  void start_answered(Queue& queue, const core::IdlePoll& poll, const core::TaskIdentity& task, Result<std::string> answer);
+  void deliver(Queue& queue, const core::IdlePoll& poll, const core::TaskIdentity& task, std::string response);
+  void park_again(Queue& queue, const core::IdlePoll& poll);
+  void finish(std::shared_ptr<Poll> poll, Result<std::string> answer);
   void end_idle_polls(const std::function<bool(const Poll&)>& which);
   Offer offer_of(const Queue& queue, const core::TaskReference& task) const;
 
-  void read_page(Queue& queue, core::TaskWindow::Page page);
+  void read_page(Queue& queue);
   void page_read(Queue& queue, Result<std::vector<store::ReadyEntry>> page);
 
   bool sticky_absent(const Queue& queue, Time now) const;
   void give_up_sticky(Queue& queue, Time now);
   void serve_queries(Queue& queue);
-  void answer_query(Queue& queue, const std::shared_ptr<Query>& query, base::Status status);
-  bool try_fallback(Queue& queue, const std::shared_ptr<Query>& query);
+  std::shared_ptr<Query> take_query(Query& query);
+  void try_fallback(Query& query);
+  void answer_descriptions(Queue& queue);
   QueueDescription description(const Queue& queue) const;
-  void look_again(Queue& queue);
 
+  void arm(Queue& queue);
   void arm_timer();
   void on_timer();
+  void enter_stream(std::uint64_t stream);
 
-  std::function<void(QueryTask)> query_elsewhere_;
+  Matching& matching_;
   const MatchingOptions& options_;
   base::Executor& executor_;
   base::Random random_;
@@ -159,6 +179,9 @@ class Matching::Home : public std::enable_shared_from_this<Matching::Home> {
   std::list<Queue*> by_use_;                                                   // least recently used first
   std::unordered_map<std::uint64_t, std::shared_ptr<Poll>> polls_;             // iterated only to collect and sort
   std::set<std::uint64_t> cancelled_early_;                                    // cancels that overtook their polls
+  std::size_t references_ = 0;
+  std::size_t query_bytes_ = 0;
+  std::optional<Time> lost_at_;        // a queue was unloaded for want of room
   std::uint64_t stream_ = 0;           // the newest seen in offers
   bool draining_ = false;
 

@@ -1,8 +1,8 @@
 #include "server/matching/matching.h"
 
-#include <atomic>
-
 #include "base/check.h"
+#include "base/random.h"
+#include "server/core/errors.h"
 #include "server/matching/home.h"
 
 namespace perdure::matching {
@@ -11,68 +11,72 @@ std::string ready_key(const QueueKey& key) {
   return key.namespace_id + (key.kind == core::TaskKind::kWorkflow ? "/w/" : "/a/") + key.name;
 }
 
-struct Matching::Ids {
-  std::atomic<std::uint64_t> last_poll{0};
-};
-
-Matching::Matching(MatchingOptions options) : options_(std::move(options)), ids_(std::make_unique<Ids>()) {
+Matching::Matching(MatchingOptions options) : options_(std::move(options)) {
   CHECK(!options_.executors.empty() && options_.starter);
   for (base::Executor* executor : options_.executors) {
-    homes_.push_back(std::make_shared<Home>(options_, *executor, base::derive_seed(options_.seed, 0x200 + homes_.size())));
-    homes_.back()->elsewhere([this](QueryTask task) { query(std::move(task)); });
+    homes_.push_back(std::make_shared<Home>(*this, *executor, base::derive_seed(options_.seed, 0x200 + homes_.size())));
   }
 }
 
 Matching::~Matching() = default;
 
-Matching::Home& Matching::home_of(const QueueKey& key) const { return *homes_[QueueKeyHash{}(key) % homes_.size()]; }
+Matching::Home& Matching::home(const QueueKey& key) { return *homes_[QueueKeyHash()(key) % homes_.size()]; }
 
 void Matching::offer(Offer offer) {
-  Home& home = home_of({offer.unit.namespace_id, offer.task.kind, offer.task.queue});
-  // A lost offer is found again in the store's index; the lane never refuses it all the same.
-  home.run(base::Lane::kCompletion, 0, [offer = std::move(offer)](Home& home) mutable { home.offer(std::move(offer)); });
+  const QueueKey key{offer.unit.namespace_id, offer.task.kind, offer.task.queue};
+  const std::size_t bytes = sizeof(Offer) + offer.unit.id.size();
+  // Never refused: what one command leads to is bounded, and commands are.
+  home(key).run(base::Lane::kCompletion, bytes, [offer = std::move(offer)](Home& home) mutable { home.offer(std::move(offer)); });
 }
 
 std::uint64_t Matching::poll(PollRequest request, PollDone done) {
-  const std::uint64_t id = ids_->last_poll.fetch_add(1) + 1;
-  Home& home = home_of(request.queue);
-  auto poll = std::make_shared<Poll>(home, id, request.poller, std::move(done));
-  const bool posted = home.run(base::Lane::kNewWork, 512, [poll, request = std::move(request)](Home& home) mutable {
+  const std::uint64_t id = last_poll_.fetch_add(1, std::memory_order_relaxed) + 1;
+  Home& at = home(request.queue);
+  auto poll = std::make_shared<Poll>(at, id, std::move(request.poller), std::move(done));
+  const std::size_t bytes = sizeof(Poll) + request.queue.name.size() + poll->poller.identity.size();
+  const bool taken = at.run(base::Lane::kNewWork, bytes, [poll, request = std::move(request)](Home& home) mutable {
     home.poll(std::move(poll), std::move(request));
   });
-  if (!posted) poll->done(std::unexpected(base::Error{base::Code::kResourceExhausted, "too many requests wait", {}}));
+  if (!taken) poll->done(std::unexpected(core::overloaded("too many requests wait")));
   return id;
 }
 
 void Matching::cancel_poll(const QueueKey& queue, std::uint64_t poll_id) {
-  home_of(queue).run(base::Lane::kCompletion, 0, [poll_id](Home& home) { home.cancel_poll(poll_id); });
+  home(queue).run(base::Lane::kCompletion, 0, [poll_id](Home& home) { home.cancel_poll(poll_id); });
 }
 
 void Matching::query(QueryTask task) {
-  Home& home = home_of(task.queue);
-  home.run(base::Lane::kCompletion, 0, [task = std::move(task)](Home& home) mutable { home.query(std::move(task)); });
+  const std::size_t bytes = sizeof(QueryTask) + task.response.size() + task.fallback_response.size();
+  auto held = std::make_shared<QueryTask>(std::move(task));  // lives on when the post is refused
+  const bool taken =
+      home(held->queue).run(base::Lane::kInternal, bytes, [held](Home& home) { home.query(std::move(*held)); });
+  if (!taken) held->taken(std::unexpected(core::overloaded("too many queries wait")));
 }
 
 void Matching::describe(QueueKey queue, Done<QueueDescription> done) {
-  Home& home = home_of(queue);
-  home.run(base::Lane::kCompletion, 0, [queue = std::move(queue), done = std::move(done)](Home& home) mutable {
-    home.describe(std::move(queue), std::move(done));
+  auto held = std::make_shared<Done<QueueDescription>>(std::move(done));
+  Home& at = home(queue);
+  const std::size_t bytes = sizeof(QueueKey) + queue.name.size();
+  const bool taken = at.run(base::Lane::kNewWork, bytes, [held, queue = std::move(queue)](Home& home) mutable {
+    home.describe(std::move(queue), std::move(*held));
   });
+  if (!taken) (*held)(std::unexpected(core::overloaded("too many requests wait")));
 }
 
 void Matching::shutdown_worker(const std::string& namespace_id, const std::string& sticky_queue, const std::string& identity,
                                const std::string& worker_instance_key) {
-  for (const auto& home : homes_) {
-    home->run(base::Lane::kCompletion, 0,
-              [=](Home& home) { home.shutdown_worker(namespace_id, identity, worker_instance_key); });
+  for (const auto& at : homes_) {
+    at->run(base::Lane::kCompletion, 0, [=](Home& home) { home.shutdown_worker(namespace_id, identity, worker_instance_key); });
   }
   if (sticky_queue.empty()) return;
   const QueueKey key{namespace_id, core::TaskKind::kWorkflow, sticky_queue};
-  home_of(key).run(base::Lane::kCompletion, 0, [key](Home& home) { home.forget_sticky_queue(key); });
+  home(key).run(base::Lane::kCompletion, 0, [key](Home& home) { home.forget_sticky_queue(key); });
 }
 
 void Matching::drain() {
-  for (const auto& home : homes_) home->run(base::Lane::kCompletion, 0, [](Home& home) { home.drain(); });
+  for (const auto& at : homes_) {
+    at->run(base::Lane::kCompletion, 0, [](Home& home) { home.drain(); });
+  }
 }
 
 }  // namespace perdure::matching

@@ -7,6 +7,7 @@
 // Thread rule: every method of Matching from any thread; callbacks run on the home executor of the queue and must not block.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -38,7 +39,7 @@ std::string ready_key(const QueueKey& key);
 struct Offer {
   store::UnitKey unit;
   std::string run_id;
-  core::Task task;
+  core::Task task;                    // attempt 0: read from the ready index; whatever attempt the state says
   std::uint64_t stream = 0;           // of the process life that made it; offers of an older one are dropped (E16)
 };
 
@@ -61,7 +62,8 @@ struct PollRequest {
 // What the poll gets: a serialized Poll…Response; empty: no task came (an empty answer, never an error).
 using PollDone = Done<std::string>;
 
-// Implemented by History. `done` is called when the answer may leave (rule E1), on any executor:
+// Implemented by History. Called on the home executor of the queue, possibly from within offer() or poll() on the same stack.
+// `done` is called when the answer may leave (rule E1), on any executor, also at once:
 //   bytes       the task is started, deliver this
 //   NOT_FOUND   the task is obsolete: drop it, the poll goes on
 //   else        put the task back and try again with back-off
@@ -115,9 +117,8 @@ struct MatchingOptions {
 
 class Matching {
  public:
-  class Home;
-
   explicit Matching(MatchingOptions options);
+  // When its executors run no more tasks, or from their only thread. Callbacks that are left are dropped: drain() first.
   ~Matching();
 
   // A task is due. Repeating an offer is harmless. At most as late as the state that made it: nothing is written here.
@@ -131,16 +132,18 @@ class Matching {
   // ShutdownWorker: polls of that worker end empty at once (MA-16); its sticky queue is forgotten.
   void shutdown_worker(const std::string& namespace_id, const std::string& sticky_queue, const std::string& identity,
                        const std::string& worker_instance_key);
-  // All parked polls end empty; new ones are answered empty at once. For shutdown.
+  // All parked polls end empty; new ones are answered empty at once; queries that wait fail UNAVAILABLE. For shutdown. A poll whose
+  // task is being started still gets it.
   void drain();
 
- private:
-  Home& home_of(const QueueKey& key) const;
+  class Home;  // internal: home.h
 
-  struct Ids;
+ private:
+  Home& home(const QueueKey& key);
+
   MatchingOptions options_;
-  std::unique_ptr<Ids> ids_;
   std::vector<std::shared_ptr<Home>> homes_;
+  std::atomic<std::uint64_t> last_poll_ = 0;
 };
 
 }  // namespace perdure::matching

@@ -31,10 +31,9 @@ void append_hints(std::string& response, core::TaskKind kind, const core::ReplyH
   if (!hints.poll_delta) return;
   Decision decision;
   decision.set_poll_request_delta_suggestion(*hints.poll_delta);
-  append_tag(response,
-             workflow ? int{WorkflowReply::kPollerScalingDecisionFieldNumber}
-                      : int{ActivityReply::kPollerScalingDecisionFieldNumber},
-             kBytes);
+  const int field = workflow ? int{WorkflowReply::kPollerScalingDecisionFieldNumber}
+                             : int{ActivityReply::kPollerScalingDecisionFieldNumber};
+  append_tag(response, field, kBytes);
   append_varint(response, decision.ByteSizeLong());
   decision.AppendToString(&response);
 }

@@ -15,6 +15,11 @@ void PollerHistory::seen(PollerSeen poller) {
   by_identity_.emplace(std::move(identity), std::move(poller));
 }
 
+void PollerHistory::touch(const std::string& identity, Time now) {
+  const auto found = by_identity_.find(identity);
+  if (found != by_identity_.end()) found->second.last_access = now;
+}
+
 void PollerHistory::shrink(Time now) {
   std::erase_if(by_identity_, [&](const auto& entry) { return entry.second.last_access + kKept < now; });
   if (by_identity_.size() < kMost) return;

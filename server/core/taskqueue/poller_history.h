@@ -26,8 +26,10 @@ class PollerHistory {
   static constexpr Duration kKept = std::chrono::minutes(5);
   static constexpr std::size_t kMost = 1000;  // beyond it the one seen longest ago goes
 
-  // A poll came, or ended. Entries are by identity; last wins.
+  // A poll came. Entries are by identity; last wins.
   void seen(PollerSeen poller);
+  // One of its polls ended.
+  void touch(const std::string& identity, Time now);
   // Seen within kKept, by identity.
   std::vector<PollerSeen> recent(Time now) const;
 

@@ -109,6 +109,11 @@ void TaskQueue::saw_poller(PollerSeen poller) {
   history_.seen(std::move(poller));
 }
 
+void TaskQueue::poll_ended(const std::string& identity, Time now) {
+  last_poll_ = now;
+  history_.touch(identity, now);
+}
+
 bool TaskQueue::polled_within(Duration period, std::size_t live_polls, Time now) const {
   return live_polls > 0 || (last_poll_ && base::add(*last_poll_, period) >= now);
 }

@@ -84,8 +84,10 @@ class TaskQueue {
   Time next_look(Time now) const;
 
   // ---- pollers ----
-  // A poll came or ended. `max_tasks_per_second` becomes the rate when given.
+  // A poll came. `max_tasks_per_second` becomes the rate when given.
   void saw_poller(PollerSeen poller);
+  void poll_ended(const std::string& identity, Time now);
+  std::optional<Time> last_poll() const { return last_poll_; }
   std::vector<PollerSeen> pollers(Time now) const { return history_.recent(now); }
   // A poll was there within `period`. Polls that wait or are served count as seen now: the owner says how many they are.
   bool polled_within(Duration period, std::size_t live_polls, Time now) const;

@@ -167,7 +167,21 @@ void TaskWindow::bound(Time now) {
     complete_ = false;
     mark_ = ready_.rbegin()->task;
   }
-  while (ready_.size() + later_.size() > bounds_.held) drop_one(now);
+  shrink(bounds_.held, now);
+}
+
+void TaskWindow::shrink(std::size_t most, Time now) {
+  while (waiting() > most) drop_one(now);
+}
+
+void TaskWindow::forget(Time now) {
+  take_waiting();
+  complete_ = false;
+  mark_.reset();
+  head_ = 0;
+  counts_.clear();
+  from_start_ = true;
+  doubt_since(now);
 }
 
 // The least loss: the oldest of the tail, which is most surely in the index; without a tail, the end of the head.

@@ -75,6 +75,10 @@ class TaskWindow {
   void failed(const TaskIdentity& task, Time now);
   // All that wait, in order, removed (not those under way).
   std::vector<TaskReference> take_waiting();
+  // Drops what waits beyond `most`; it comes back from the index.
+  void shrink(std::size_t most, Time now);
+  // Drops all that waits; the index is read again from the start.
+  void forget(Time now);
 
   struct Page {
     std::optional<TaskReference> after;  // absent: from the start
@@ -92,6 +96,7 @@ class TaskWindow {
   Time next_look() const;
 
   std::size_t size() const { return index_.size(); }            // references held
+  std::size_t waiting() const { return ready_.size() + later_.size(); }
   std::size_t under_way() const { return under_way_.size(); }
   struct Backlog {
     std::int64_t count = 0;   // exact within the window, an estimate beyond
