@@ -11,6 +11,7 @@ constexpr std::size_t kReadBytes = 4 << 20;
 }  // namespace
 
 bool Loop::ready(Unit& unit, const core::Command& command) {
+  if (!unit.quarantine.empty()) return true;  // it is only refused
   if (!unit.head_loaded) {
     if (unit.loads == 0) load_head(unit);
     return false;
