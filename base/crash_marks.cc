@@ -29,7 +29,10 @@ Result<std::unique_ptr<CrashMarks>> CrashMarks::open(const std::string& path) {
 CrashMarks::~CrashMarks() { ::munmap(counters_, kBytes); }
 
 void CrashMarks::set(int which, std::uint64_t number) {
-  std::atomic_ref<std::uint64_t>(counters_[which]).store(number, std::memory_order_release);
+  std::atomic_ref<std::uint64_t> counter(counters_[which]);
+  std::uint64_t seen = counter.load(std::memory_order_relaxed);
+  while (seen < number && !counter.compare_exchange_weak(seen, number, std::memory_order_release)) {
+  }
 }
 
 }  // namespace perdure::base

@@ -1,7 +1,7 @@
 // Three counters in a memory-mapped file: they survive the death of the process that counts, for whoever looks afterwards.
 //
 // Used by the crash test to learn where in the life of a group a SIGKILL fell: file of three little-endian 64-bit integers,
-// appended, synced, answered. Thread rule: any thread (each counter has one writer).
+// appended, synced, answered; they never go back. Thread rule: any thread.
 #pragma once
 
 #include <cstdint>
