@@ -28,8 +28,8 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr base::Duration kDrain =
-    std::chrono::milliseconds(900);  // the log, and then the calls under way, have this long to end
+constexpr base::Duration kGrace = std::chrono::milliseconds(1000);  // calls under way have this long to end
+constexpr base::Duration kMost = std::chrono::milliseconds(1700);   // and the whole end takes no longer
 
 int complain(const std::string& what, int exit) {
   std::fprintf(stderr, "perdure: %s\n", what.c_str());
@@ -89,6 +89,7 @@ struct Running {
   int stop(int exit);
 
  private:
+  void close_all();
   [[noreturn]] void end_at_once(int exit);
 };
 
@@ -122,29 +123,32 @@ base::Status Running::start() {
 
 int Running::stop(int exit) {
   if (log_lost) end_at_once(kExitLogLost);  // nothing of memory may be answered or written any more
+  std::promise<void> promise;
+  std::future<void> closed = promise.get_future();
+  std::thread closing([&] {
+    close_all();
+    promise.set_value();
+  });
+  if (!wait_or_signal(closed, kMost)) end_at_once(exit);
+  closing.join();
+  return log_lost ? kExitLogLost : exit;
+}
+
+void Running::close_all() {
   if (recovered) {
     std::promise<void> promise;
-    std::future<void> stopped = promise.get_future();
     wiring->stop([&](base::Status) { promise.set_value(); });
-    std::promise<void> shut;
-    std::future<void> closed = shut.get_future();
-    std::thread closing([&] {
-      if (door) door->close(kDrain);
-      shut.set_value();
-    });
-    if (!wait_or_signal(stopped, kDrain) || !wait_or_signal(closed, kDrain)) end_at_once(exit);
-    if (log_lost) end_at_once(kExitLogLost);
-    closing.join();
+    if (door) door->close(kGrace);
+    promise.get_future().wait();
   }
   metrics.reset();
   executors.clear();
   if (data) data->close();
-  return exit;
 }
 
 void Running::end_at_once(int exit) {
   std::error_code ignored;
-  if (data->temporary()) std::filesystem::remove_all(data->path(), ignored);
+  if (data && data->temporary()) std::filesystem::remove_all(data->path(), ignored);
   _exit(log_lost ? kExitLogLost : exit);
 }
 
