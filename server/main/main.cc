@@ -1,5 +1,6 @@
 // The binary: command line, data directory, listeners, signals.
 #include <absl/synchronization/mutex.h>
+#include <google/protobuf/stubs/logging.h>
 
 #include "server/main/options.h"
 #include "server/main/process.h"
@@ -7,6 +8,7 @@
 int main(int count, char** arguments) {
   // Debian builds abseil with its deadlock detector on: a fifth of the cost of every call.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  google::protobuf::SetLogHandler(nullptr);  // what a client sends wrong is told to that client
   const perdure::server::Parsed parsed = perdure::server::parse_command_line(count, arguments);
   if (!parsed.serve) return parsed.exit;
   return perdure::server::serve(*parsed.serve);

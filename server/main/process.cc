@@ -8,14 +8,19 @@
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/random.h"
 #include "base/signals.h"
 #include "server/frontend/grpc_door.h"
+#include "server/gateway/http_listener.h"
+#include "server/gateway/metrics.h"
 #include "server/main/data_directory.h"
+#include "server/main/setup.h"
 #include "server/main/wiring.h"
 
 namespace perdure::server {
@@ -23,7 +28,8 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr base::Duration kDrain = std::chrono::milliseconds(900);  // the log, and then the calls under way, have this long to end
+constexpr base::Duration kGrace = std::chrono::milliseconds(1000);  // calls under way have this long to end
+constexpr base::Duration kMost = std::chrono::milliseconds(1700);   // and the whole end takes no longer
 
 int complain(const std::string& what, int exit) {
   std::fprintf(stderr, "perdure: %s\n", what.c_str());
@@ -31,14 +37,17 @@ int complain(const std::string& what, int exit) {
 }
 
 int exit_of(const base::Error& error) {
+  if (error.code == base::Code::kInvalidArgument) return kExitUsage;
   return error.code == base::Code::kDataLoss ? kExitDataLoss : kExitUnavailable;
 }
 
 void banner(const ServerOptions& options, int port, const DataDirectory& data) {
   std::printf("perdure %s (Temporal API %s)\n", kVersion, kApiVersionText);
   std::printf("gRPC     %s:%d\n", options.ip.c_str(), port);
-  if (options.metrics_port != 0) std::printf("metrics  http://%s:%d/metrics\n", options.ip.c_str(), options.metrics_port);
-  std::printf("data     %s%s\n", data.path().c_str(), data.temporary() ? " (temporary, removed at the end)" : "");
+  if (options.metrics_port != 0)
+    std::printf("metrics  http://%s:%d/metrics\n", options.ip.c_str(), options.metrics_port);
+  std::printf("data     %s%s\n", data.path().c_str(),
+              data.temporary() ? " (temporary, removed at the end)" : "");
   for (const std::string& line : options.ignored) std::fprintf(stderr, "warning: %s\n", line.c_str());
   std::fflush(stdout);
 }
@@ -53,66 +62,108 @@ bool wait_or_signal(std::future<void>& done, base::Duration most) {
   return done.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
 
-base::Status register_namespaces(Wiring& wiring, const ServerOptions& options) {
-  std::vector<std::string> names{"default"};
-  for (const std::string& name : options.namespaces) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-  }
-  for (const std::string& name : names) {
-    std::promise<base::Status> promise;
-    std::future<base::Status> done = promise.get_future();
-    wiring.ensure_namespace(name, std::chrono::hours(24), [&](base::Status status) { promise.set_value(std::move(status)); });
-    TRY_VOID(done.get());
-  }
+// Metrics and liveness over HTTP; nullptr when they are not asked for.
+base::Result<std::unique_ptr<gateway::HttpListener>> open_metrics(const ServerOptions& options,
+                                                                  gateway::MetricSources sources) {
+  if (options.metrics_port == 0) return nullptr;
+  return gateway::HttpListener::open(options.ip, options.metrics_port,
+                                     {{"/metrics", [sources] { return gateway::metrics_text(sources); }},
+                                      {"/healthz", [] { return std::string("ok\n"); }}});
+}
+
+// What runs, in the order in which it may be destroyed from the end.
+struct Running {
+  const ServerOptions& options;
+  std::unique_ptr<DataDirectory> data;
+  std::vector<std::unique_ptr<base::Executor>> executors;
+  std::atomic<bool> log_lost{false};
+  std::unique_ptr<Wiring> wiring;
+  bool recovered = false;
+  std::unique_ptr<frontend::CallMetrics> calls;
+  std::unique_ptr<frontend::GrpcDoor> door;
+  std::unique_ptr<gateway::HttpListener> metrics;
+
+  base::Status start();
+  // Drains, writes everything behind, closes. What does not end in time, or is told to end at once, is left
+  // as it is: what was acknowledged is in the log.
+  int stop(int exit);
+
+ private:
+  void close_all();
+  [[noreturn]] void end_at_once(int exit);
+};
+
+base::Status Running::start() {
+  TRY(data, DataDirectory::open(options));
+  const base::Clock& clock = base::system_clock();
+  const unsigned count = std::max(2u, std::thread::hardware_concurrency()) - 1;
+  for (unsigned i = 0; i < count; ++i)
+    executors.push_back(base::make_thread_executor("loop-" + std::to_string(i), clock));
+  WiringOptions wired{.clock = &clock,
+                      .store = &data->store(),
+                      .seed = static_cast<std::uint64_t>(clock.now().time_since_epoch().count()),
+                      .store_name = "local",
+                      .on_fatal = [this](const base::Error& error) {
+                        std::fprintf(stderr, "perdure: the log cannot be written (%s): stopping\n",
+                                     error.message.c_str());
+                        log_lost = true;
+                        base::raise_stop();
+                      }};
+  for (const auto& executor : executors) wired.executors.push_back(executor.get());
+  wiring = std::make_unique<Wiring>(std::move(wired));
+  TRY_VOID(wiring->start());
+  recovered = true;
+  TRY_VOID(set_up(*wiring, options));
+  calls = std::make_unique<frontend::CallMetrics>(wiring->methods());
+  TRY(door, frontend::GrpcDoor::open(wiring->methods(),
+                                     {.ip = options.ip, .port = options.port, .metrics = calls.get()}));
+  TRY(metrics, open_metrics(options, {calls.get(), &data->store(), kVersion}));
   return {};
+}
+
+int Running::stop(int exit) {
+  if (log_lost) end_at_once(kExitLogLost);  // nothing of memory may be answered or written any more
+  std::promise<void> promise;
+  std::future<void> closed = promise.get_future();
+  std::thread closing([&] {
+    close_all();
+    promise.set_value();
+  });
+  if (!wait_or_signal(closed, kMost)) end_at_once(exit);
+  closing.join();
+  return log_lost ? kExitLogLost : exit;
+}
+
+void Running::close_all() {
+  if (recovered) {
+    std::promise<void> promise;
+    wiring->stop([&](base::Status) { promise.set_value(); });
+    if (door) door->close(kGrace);
+    promise.get_future().wait();
+  }
+  metrics.reset();
+  executors.clear();
+  if (data) data->close();
+}
+
+void Running::end_at_once(int exit) {
+  std::error_code ignored;
+  if (data && data->temporary()) std::filesystem::remove_all(data->path(), ignored);
+  _exit(log_lost ? kExitLogLost : exit);
 }
 
 }  // namespace
 
 int serve(const ServerOptions& options) {
   base::block_stop_signals();
-  auto data = DataDirectory::open(options);
-  if (!data) return complain(data.error().message, exit_of(data.error()));
-  const base::Clock& clock = base::system_clock();
-  std::vector<std::unique_ptr<base::Executor>> executors;
-  const unsigned count = std::max(1u, std::thread::hardware_concurrency() > 1 ? std::thread::hardware_concurrency() - 1 : 1);
-  for (unsigned i = 0; i < count; ++i) executors.push_back(base::make_thread_executor("loop-" + std::to_string(i), clock));
-  std::atomic<bool> log_lost{false};
-  WiringOptions wiring_options{.clock = &clock,
-                               .store = &(*data)->store(),
-                               .seed = static_cast<std::uint64_t>(clock.now().time_since_epoch().count()),
-                               .store_name = "local",
-                               .on_fatal = [&](const base::Error& error) {
-                                 std::fprintf(stderr, "perdure: the log cannot be written (%s): stopping\n", error.message.c_str());
-                                 log_lost = true;
-                                 base::raise_stop();
-                               }};
-  for (const auto& executor : executors) wiring_options.executors.push_back(executor.get());
-  auto wiring = std::make_unique<Wiring>(std::move(wiring_options));
-  if (auto started = wiring->start(); !started) return complain(started.error().message, exit_of(started.error()));
-  if (auto named = register_namespaces(*wiring, options); !named) return complain(named.error().message, exit_of(named.error()));
-  auto door = frontend::GrpcDoor::open(wiring->methods(), {.ip = options.ip, .port = options.port});
-  if (!door) return complain(door.error().message, kExitUnavailable);
-  banner(options, (*door)->port(), **data);
-
+  Running running{.options = options};
+  if (const base::Status started = running.start(); !started) {
+    return running.stop(complain(started.error().message, exit_of(started.error())));
+  }
+  banner(options, running.door->port(), *running.data);
   while (!base::wait_for_stop_signal(seconds(3600))) {
   }
-  if (log_lost) _exit(kExitLogLost);  // nothing of memory may be answered or written any more
-  std::promise<void> promise;
-  std::future<void> stopped = promise.get_future();
-  wiring->stop([&](base::Status) { promise.set_value(); });
-  std::promise<void> shut;
-  std::future<void> closed = shut.get_future();
-  std::thread closing([&] {
-    (*door)->close(kDrain);
-    shut.set_value();
-  });
-  const bool clean = wait_or_signal(stopped, kDrain) && wait_or_signal(closed, kDrain);
-  if (!clean || log_lost) _exit(log_lost ? kExitLogLost : kExitOk);  // what was acknowledged is in the log
-  closing.join();
-  for (auto& executor : executors) executor.reset();
-  (*data)->close();
-  return kExitOk;
+  return running.stop(kExitOk);
 }
 
 }  // namespace perdure::server
