@@ -78,7 +78,10 @@ base::Status set_up(Wiring& wiring, const ServerOptions& options) {
     if (request.search_attributes().empty()) continue;
     request.set_namespace_(name);
     const auto call = std::make_shared<OwnCall>(request.SerializeAsString());
-    wiring.methods().dispatch(std::string(frontend::kOperatorService) + "AddSearchAttributes", call);
+    // Not operator+: g++ 12 sees an overrun in it that is not there.
+    std::string method(frontend::kOperatorService);
+    method.append("AddSearchAttributes");
+    wiring.methods().dispatch(method, call);
     TRY_VOID(call->wait());
   }
   return {};
