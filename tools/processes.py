@@ -30,29 +30,36 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def call(address, method, request, response_type, timeout=5.0):
-    """One WorkflowService call on a connection of its own. Raises grpc.RpcError."""
+def connect(address):
+    """A channel that looks for the server again every few milliseconds."""
     import grpc
-    with grpc.insecure_channel(address) as channel:
-        invoke = channel.unary_unary(SERVICE + method, request_serializer=type(request).SerializeToString,
-                                     response_deserializer=response_type.FromString)
-        return invoke(request, timeout=timeout, wait_for_ready=True)
+    return grpc.insecure_channel(address, options=[("grpc.initial_reconnect_backoff_ms", 20), ("grpc.min_reconnect_backoff_ms", 20),
+                                                   ("grpc.max_reconnect_backoff_ms", 100), ("grpc.use_local_subchannel_pool", 1)])
 
 
-def wait_for_server(address, process, deadline=20.0):
+def call(channel, method, request, response_type, timeout=10.0):
+    """One WorkflowService call, sent when the channel is ready. Raises grpc.RpcError."""
+    invoke = channel.unary_unary(SERVICE + method, request_serializer=type(request).SerializeToString,
+                                 response_deserializer=response_type.FromString)
+    return invoke(request, timeout=timeout, wait_for_ready=True)
+
+
+def wait_for_server(address, process, deadline=60.0):
     """Return the answer of GetSystemInfo as soon as there is one; raise when the process ends or the deadline (seconds) passes."""
     import grpc
     from temporalio.api.workflowservice.v1 import GetSystemInfoRequest, GetSystemInfoResponse
     end = time.monotonic() + deadline
-    while True:
-        if process.poll() is not None:
-            raise RuntimeError(f"the server ended with status {process.returncode} before it answered")
-        try:
-            return call(address, "GetSystemInfo", GetSystemInfoRequest(), GetSystemInfoResponse, timeout=1.0)
-        except grpc.RpcError as error:
-            if time.monotonic() > end:
-                raise RuntimeError(f"no answer from {address} after {deadline} s: {error.details()}") from None
-            time.sleep(0.02)
+    with connect(address) as channel:
+        while True:
+            if process.poll() is not None:
+                raise RuntimeError(f"the server ended with status {process.returncode} before it answered")
+            try:
+                return call(channel, "GetSystemInfo", GetSystemInfoRequest(), GetSystemInfoResponse, timeout=2.0)
+            except grpc.RpcError as error:
+                if time.monotonic() > end:
+                    raise RuntimeError(f"no answer from {address} after {deadline} s: {error.details()}") from None
+                if error.code() != grpc.StatusCode.DEADLINE_EXCEEDED:
+                    time.sleep(0.02)
 
 
 def have_namespace(address, name="default", deadline=60.0):
@@ -66,18 +73,19 @@ def have_namespace(address, name="default", deadline=60.0):
     queue = DescribeTaskQueueRequest(namespace=name, task_queue=TaskQueue(name="ready"), task_queue_type=1)
     end = time.monotonic() + deadline
     registered = False
-    while True:
-        try:
-            if not registered:
-                call(address, "RegisterNamespace", register, RegisterNamespaceResponse)
-                registered = True
-            call(address, "DescribeTaskQueue", queue, DescribeTaskQueueResponse)
-            return
-        except grpc.RpcError as error:
-            registered = registered or error.code() == grpc.StatusCode.ALREADY_EXISTS
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
+    with connect(address) as channel:
+        while True:
+            try:
+                if not registered:
+                    call(channel, "RegisterNamespace", register, RegisterNamespaceResponse)
+                    registered = True
+                call(channel, "DescribeTaskQueue", queue, DescribeTaskQueueResponse)
+                return
+            except grpc.RpcError as error:
+                registered = registered or error.code() == grpc.StatusCode.ALREADY_EXISTS
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
 
 
 def terminate(process, deadline=10.0):
@@ -94,7 +102,7 @@ def terminate(process, deadline=10.0):
 class Server:
     """A server process on 127.0.0.1:port with its files in `data`. Started again on the same data, it continues there."""
 
-    deadline = 20.0  # seconds from start to the first answer
+    deadline = 60.0  # seconds from start to the first answer
 
     def __init__(self, data, port=None, environment=None):
         self.data = pathlib.Path(data).absolute()

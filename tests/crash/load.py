@@ -188,6 +188,12 @@ class Load:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
 
+    async def abandon(self):
+        """Everything stops where it is."""
+        for task in self._clients + self._workers:
+            task.cancel()
+        await asyncio.gather(*self._clients, *self._workers, return_exceptions=True)
+
     def broken(self):
         """Loops that ended by an error, which no loop should."""
         ended = [task for task in self._clients + self._workers if task.done() and not task.cancelled() and task.exception()]

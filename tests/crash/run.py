@@ -110,8 +110,8 @@ async def trial(options, place):
                                          environment={"PERDURE_CRASH_MARKS": str(marks.path)})
     await asyncio.to_thread(server.start)
     connection = Connection(server.address)
+    load = Load(connection, random.Random(options.seed))
     try:
-        load = Load(connection, random.Random(options.seed))
         fell = await kill_under_load(server, load, random.Random(options.seed + 1), options.kills, marks)
         await asyncio.wait_for(load.finish(), 60)
         problems = await verify(connection, load.plans, deadline=60)
@@ -120,6 +120,7 @@ async def trial(options, place):
         signals = sum(len(plan.acknowledged) for plan in load.plans)
         print(f"{len(load.plans)} workflows and {signals} signals were acknowledged and checked; {load.repeated} repeated signals")
     finally:
+        await load.abandon()
         await connection.close()
         server.stop()
     problems += [f"{count} × {what}" for what, count in connection.unexpected.items()]
