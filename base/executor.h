@@ -59,6 +59,9 @@ class Executor {
   virtual void set_end_of_turn(std::function<void()> hook) = 0;
 
   virtual const Clock& clock() const = 0;
+
+  // How often a post found the loop asleep and had to wake it, which costs more than all else about a post. Any thread.
+  virtual std::uint64_t wakes() const = 0;
 };
 
 // Starts a thread that runs the loop; the destructor finishes the queued tasks, drops the timers, and joins.

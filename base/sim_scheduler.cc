@@ -21,6 +21,7 @@ class SimExecutor : public Executor {
     const std::size_t limit = lane == Lane::kInternal ? limits_.internal_bytes : limits_.new_work_bytes;
     if (lane != Lane::kCompletion && held_bytes_[index] > 0 && held_bytes_[index] + bytes > limit) return false;
     held_bytes_[index] += bytes;
+    if (lanes_[0].empty() && lanes_[1].empty() && lanes_[2].empty()) ++wakes_;
     lanes_[index].emplace_back(std::move(task), bytes);
     return true;
   }
@@ -49,6 +50,7 @@ class SimExecutor : public Executor {
 
   void set_end_of_turn(std::function<void()> hook) override { end_of_turn_ = std::move(hook); }
   const Clock& clock() const override { return scheduler_.clock_; }
+  std::uint64_t wakes() const override { return wakes_; }
 
   // Runs one turn; false when there was nothing to run.
   bool turn() {
@@ -90,6 +92,7 @@ class SimExecutor : public Executor {
   std::map<std::pair<Time, TimerId>, Task> timers_;
   std::unordered_map<TimerId, Time> times_;
   TimerId last_timer_ = 0;
+  std::uint64_t wakes_ = 0;
 };
 
 SimScheduler::SimScheduler(ManualClock& clock) : clock_(clock) {}

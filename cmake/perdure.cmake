@@ -14,7 +14,9 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(Protobuf REQUIRED)
 find_package(GTest REQUIRED)
-pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)
+find_package(ZLIB REQUIRED)
+pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)
+pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)  # the client that the door is tested with
 
 add_library(temporal_api STATIC IMPORTED GLOBAL)
 set_target_properties(temporal_api PROPERTIES IMPORTED_LOCATION ${PERDURE_PROTO}/lib/libtemporal_api.a)

@@ -1,13 +1,10 @@
 // The binary: command line, data directory, listeners, signals.
-#include <absl/synchronization/mutex.h>
 #include <google/protobuf/stubs/logging.h>
 
 #include "server/main/options.h"
 #include "server/main/process.h"
 
 int main(int count, char** arguments) {
-  // Debian builds abseil with its deadlock detector on: a fifth of the cost of every call.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   google::protobuf::SetLogHandler(nullptr);  // what a client sends wrong is told to that client
   const perdure::server::Parsed parsed = perdure::server::parse_command_line(count, arguments);
   if (!parsed.serve) return parsed.exit;

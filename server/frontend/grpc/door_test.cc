@@ -1,16 +1,23 @@
 // The door over loopback, spoken to by gRPC's own generic client.
-#include "server/frontend/grpc_door.h"
+#include "server/frontend/grpc/door.h"
 
 #include <google/protobuf/descriptor.pb.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <deque>
 #include <future>
 #include <string>
+#include <vector>
 
 #include "google/rpc/status.pb.h"
-#include "server/frontend/grpc_reflection.h"
+#include "server/frontend/grpc/reflection.h"
 
 namespace perdure::frontend {
 namespace {
@@ -69,7 +76,10 @@ class DoorTest : public ::testing::Test {
   }
 
   void TearDown() override {
-    if (door_) door_->close(std::chrono::seconds(5));
+    if (!door_) return;
+    std::promise<void> closed;
+    door_->close(std::chrono::seconds(5), [&] { closed.set_value(); });
+    closed.get_future().wait();
   }
 
   grpc::Status call(const std::string& path, const std::string& request, std::string* response,
@@ -87,6 +97,16 @@ class DoorTest : public ::testing::Test {
   grpc::Status call(const std::string& path, const std::string& request, std::string* response = nullptr) {
     grpc::ClientContext context;
     return call(path, request, response, &context);
+  }
+
+  int connect_raw() const {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(static_cast<std::uint16_t>(door_->port()));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+    return socket;
   }
 
   MethodTable table_;
@@ -174,11 +194,104 @@ TEST_F(DoorTest, CallsAreBounded) {
 TEST_F(DoorTest, HealthKnowsEveryService) {
   open();
   std::string response;
-  for (const char* request : {"", "\x0a\x2ftemporal.api.workflowservice.v1.WorkflowService"}) {
+  for (const char* request : {"", "\x0a\x09test.Echo"}) {
     EXPECT_TRUE(call("/grpc.health.v1.Health/Check", request, &response).ok());
     EXPECT_EQ(response, "\x08\x01");  // SERVING
   }
   EXPECT_EQ(call("/grpc.health.v1.Health/Check", "\x0a\x03xyz").error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+// A watch is told once and stays open until the client leaves.
+TEST_F(DoorTest, HealthIsWatched) {
+  open();
+  grpc::GenericStub stub(channel_);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  const auto stream = stub.PrepareCall(&context, "/grpc.health.v1.Health/Watch", &queue);
+  const auto wait = [&] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  stream->StartCall(nullptr);
+  ASSERT_TRUE(wait());
+  stream->WriteLast(buffer(""), {}, nullptr);
+  ASSERT_TRUE(wait());
+  grpc::ByteBuffer answer;
+  stream->Read(&answer, nullptr);
+  ASSERT_TRUE(wait());
+  EXPECT_EQ(text(answer), "\x08\x01");
+  context.TryCancel();
+  grpc::Status status;
+  stream->Finish(&status, nullptr);
+  ASSERT_TRUE(wait());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(DoorTest, ClosingWaitsForCallsAndThenGivesThemUp) {
+  open();
+  grpc::GenericStub stub(channel_);
+  grpc::ClientContext context;
+  const grpc::ByteBuffer in = buffer("");
+  grpc::ByteBuffer out;
+  std::promise<grpc::Status> ended;
+  stub.UnaryCall(&context, "/test.Echo/Park", {}, &in, &out,
+                 [&](grpc::Status status) { ended.set_value(std::move(status)); });
+  parked_.get_future().wait();
+  std::promise<void> closed;
+  door_->close(std::chrono::milliseconds(1), [&] { closed.set_value(); });
+  closed.get_future().wait();
+  gone_.get_future().wait();
+  EXPECT_EQ(ended.get_future().get().error_code(), grpc::StatusCode::UNAVAILABLE);
+  door_.reset();
+}
+
+// What is not HTTP/2 ends its own connection only, and a client that goes away takes its calls with it.
+TEST_F(DoorTest, StrangersAreTurnedAway) {
+  open();
+  for (const std::string_view bytes : {std::string_view("GET / HTTP/1.1\r\n\r\n"), std::string_view("\0\0\0", 3)}) {
+    const int stranger = connect_raw();
+    ASSERT_EQ(send(stranger, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+    shutdown(stranger, SHUT_WR);
+    std::array<char, 1000> answer;
+    while (recv(stranger, answer.data(), answer.size(), 0) > 0) {
+    }
+    close(stranger);
+  }
+  EXPECT_TRUE(call("/test.Echo/Say", "still here").ok());
+}
+
+// Many at once, small and large, on several connections and loops: each gets its own answer.
+TEST_F(DoorTest, ManyCallsAtOnce) {
+  open({.loops = 3});
+  constexpr int kCalls = 600;
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  for (int i = 0; i < 6; ++i) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    channels.push_back(grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(door_->port()),
+                                                 grpc::InsecureChannelCredentials(), arguments));
+  }
+  struct One {
+    grpc::ClientContext context;
+    grpc::ByteBuffer in, out;
+    std::promise<grpc::Status> status;
+  };
+  std::deque<One> calls(kCalls);
+  std::vector<std::unique_ptr<grpc::GenericStub>> stubs;
+  for (const auto& channel : channels) stubs.push_back(std::make_unique<grpc::GenericStub>(channel));
+  const auto content = [](int i) { return std::to_string(i) + std::string(i % 20 == 0 ? 200'000 : 10, 'm'); };
+  for (int i = 0; i < kCalls; ++i) {
+    One& one = calls[static_cast<std::size_t>(i)];
+    one.in = buffer(content(i));
+    stubs[static_cast<std::size_t>(i % 6)]->UnaryCall(&one.context, "/test.Echo/Say", {}, &one.in, &one.out,
+                                                      [&one](grpc::Status status) { one.status.set_value(status); });
+  }
+  for (int i = 0; i < kCalls; ++i) {
+    One& one = calls[static_cast<std::size_t>(i)];
+    EXPECT_TRUE(one.status.get_future().get().ok());
+    EXPECT_EQ(text(one.out), "said " + content(i));
+  }
 }
 
 TEST_F(DoorTest, TakenPortIsAnError) {

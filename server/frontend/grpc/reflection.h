@@ -9,6 +9,8 @@
 
 namespace perdure::frontend {
 
+inline constexpr std::string_view kReflectionService = "grpc.reflection.v1alpha.ServerReflection";
+
 // True for the path of the one method of the service.
 bool is_reflection(std::string_view path);
 

@@ -1,4 +1,4 @@
-#include "server/frontend/grpc_reflection.h"
+#include "server/frontend/grpc/reflection.h"
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
