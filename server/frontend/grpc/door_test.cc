@@ -2,6 +2,7 @@
 #include "server/frontend/grpc/door.h"
 
 #include <google/protobuf/descriptor.pb.h>
+#include <grpc/grpc.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -38,6 +39,8 @@ std::string text(const grpc::ByteBuffer& buffer) {
 
 class DoorTest : public ::testing::Test {
  protected:
+  // The client library stays up between the tests: its shutdown may take seconds and is not what is tested.
+  static void SetUpTestSuite() { grpc_init(); }
   void SetUp() override {
     add("Say", [](std::shared_ptr<Call> call) { call->finish("said " + std::string(call->request())); });
     add("Header", [](std::shared_ptr<Call> call) { call->finish(std::string(call->header("who"))); });
