@@ -13,12 +13,14 @@ namespace perdure::base {
 namespace {
 
 std::uint32_t epoll_of(std::uint32_t events) {
-  return ((events & IoLoop::kRead) != 0 ? EPOLLIN | EPOLLRDHUP : 0u) | ((events & IoLoop::kWrite) != 0 ? EPOLLOUT : 0u);
+  return ((events & IoLoop::kRead) != 0 ? EPOLLIN | EPOLLRDHUP : 0u) |
+         ((events & IoLoop::kWrite) != 0 ? EPOLLOUT : 0u);
 }
 
 std::uint32_t events_of(std::uint32_t epoll) {
   if ((epoll & (EPOLLERR | EPOLLHUP)) != 0) return IoLoop::kRead | IoLoop::kWrite;
-  return ((epoll & (EPOLLIN | EPOLLRDHUP)) != 0 ? IoLoop::kRead : 0u) | ((epoll & EPOLLOUT) != 0 ? IoLoop::kWrite : 0u);
+  return ((epoll & (EPOLLIN | EPOLLRDHUP)) != 0 ? IoLoop::kRead : 0u) |
+         ((epoll & EPOLLOUT) != 0 ? IoLoop::kWrite : 0u);
 }
 
 class EpollLoop final : public ThreadLoop<IoLoop> {
@@ -66,7 +68,8 @@ class EpollLoop final : public ThreadLoop<IoLoop> {
   void sleep(std::unique_lock<std::mutex>& lock, Duration most) override {
     lock.unlock();
     constexpr std::int64_t kMostMs = 60'000;  // longer sleeps look at the clock once a minute
-    const std::int64_t ms = most == kForever ? kMostMs : std::min<std::int64_t>(most / std::chrono::milliseconds(1) + 1, kMostMs);
+    const std::int64_t ms =
+        most == kForever ? kMostMs : std::min<std::int64_t>(most / std::chrono::milliseconds(1) + 1, kMostMs);
     collect(static_cast<int>(ms));
     lock.lock();
   }

@@ -1,4 +1,5 @@
-// IoLoop: an executor that also waits for file descriptors (epoll, level-triggered). What owns sockets runs on one.
+// IoLoop: an executor that also waits for file descriptors (epoll, level-triggered). What owns sockets runs
+// on one.
 //
 // Thread rule: as Executor; watch, change and unwatch from the loop's own tasks only.
 #pragma once
@@ -16,8 +17,8 @@ class IoLoop : public Executor {
  public:
   static constexpr std::uint32_t kRead = 1, kWrite = 2;
 
-  // Calls `ready` while `fd` is ready for one of `events`, with those that are; a broken descriptor is ready for everything. `fd`
-  // stays the caller's and is unwatched before it is closed.
+  // Calls `ready` while `fd` is ready for one of `events`, with those that are; a broken descriptor is ready
+  // for everything. `fd` stays the caller's and is unwatched before it is closed.
   virtual void watch(int fd, std::uint32_t events, std::function<void(std::uint32_t ready)> ready) = 0;
   virtual void change(int fd, std::uint32_t events) = 0;
   // `ready` is not called again. Allowed inside `ready`.

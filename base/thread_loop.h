@@ -1,5 +1,5 @@
-// The loop that an executor with a thread of its own runs: lanes, timers, turns. What it sleeps on is left to those who derive
-// from it (a condition variable, epoll). Private to base/.
+// The loop that an executor with a thread of its own runs: lanes, timers, turns. What it sleeps on is left to
+// those who derive from it (a condition variable, epoll). Private to base/.
 #pragma once
 
 #include <pthread.h>
@@ -43,7 +43,9 @@ class ThreadLoop : public Interface {
   }
 
   // Only this loop's thread can find its own id there, and it wrote it itself.
-  bool is_current() const final { return loop_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
+  bool is_current() const final {
+    return loop_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
 
   TimerId call_at(Time when, Task task) final {
     const TimerId id = ++last_timer_;
@@ -100,7 +102,8 @@ class ThreadLoop : public Interface {
   static constexpr Duration kForever = Duration::max();
 
  private:
-  static constexpr std::size_t kTurnTasks = 256;  // before the end of a turn, so that a flood cannot hold back the log
+  static constexpr std::size_t kTurnTasks =
+      256;  // before the end of a turn, so that a flood cannot hold back the log
 
   struct Queued {
     Task task;

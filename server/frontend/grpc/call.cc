@@ -32,7 +32,8 @@ StreamMethod GrpcDoorState::stream(std::string_view path) const {
     return {[this](std::string_view request) { return watch_health(request, services); }, false};
   }
   if (is_reflection(path)) {
-    return {[this, sent = std::set<std::string>()](std::string_view request) mutable -> base::Result<std::string> {
+    return {[this,
+             sent = std::set<std::string>()](std::string_view request) mutable -> base::Result<std::string> {
       return answer_reflection(request, services, sent);
     }};
   }
@@ -53,7 +54,8 @@ GrpcCall::~GrpcCall() {
 // ---- Call ----
 
 std::string_view GrpcCall::request() const {
-  return decompressed_.empty() ? std::string_view(body_).substr(std::min(kPrefix, body_.size())) : decompressed_;
+  return decompressed_.empty() ? std::string_view(body_).substr(std::min(kPrefix, body_.size()))
+                               : decompressed_;
 }
 
 std::string_view GrpcCall::header(std::string_view name) const {
@@ -118,7 +120,8 @@ void GrpcCall::headers_complete(base::Time now) {
   }
   if (headers_too_long_) {
     return refuse({base::Code::kResourceExhausted,
-                   "the request headers are longer than " + std::to_string(kMostHeaderBytes) + " bytes", {}});
+                   "the request headers are longer than " + std::to_string(kMostHeaderBytes) + " bytes",
+                   {}});
   }
   if (const std::string_view timeout = header("grpc-timeout"); !timeout.empty()) {
     const auto parsed = parse_timeout(timeout);
@@ -144,7 +147,8 @@ void GrpcCall::add_data(std::string_view bytes) {
   const std::size_t grown = body_.capacity() - room;
   held_bytes_ += grown;
   if (grown > 0 && door_->request_bytes.fetch_add(grown) + grown > door_->options.max_request_bytes) {
-    return refuse({base::Code::kResourceExhausted, "the requests under way hold too many bytes: try again", {}});
+    return refuse(
+        {base::Code::kResourceExhausted, "the requests under way hold too many bytes: try again", {}});
   }
   if (method_ == nullptr) answer_stream();
 }
@@ -160,7 +164,8 @@ void GrpcCall::dispatch() {
   const auto message = message_at(0);
   if (!message) return finish(std::unexpected(message.error()));
   if (body_[0] != 0) {
-    auto plain = decompressed(header("grpc-encoding"), *message, static_cast<std::size_t>(door_->options.max_message_bytes));
+    auto plain = decompressed(header("grpc-encoding"), *message,
+                              static_cast<std::size_t>(door_->options.max_message_bytes));
     if (!plain) return finish(std::unexpected(std::move(plain.error())));
     decompressed_ = std::move(*plain);
     if (decompressed_.empty()) body_.resize(kPrefix);
@@ -173,7 +178,8 @@ void GrpcCall::answer_stream() {
   while (!refused_ && body_.size() - read_ >= kPrefix) {
     const auto message = message_at(read_);
     if (!message) return;
-    if (body_[read_] != 0) return refuse({base::Code::kUnimplemented, "compressed messages of a stream are not supported", {}});
+    if (body_[read_] != 0)
+      return refuse({base::Code::kUnimplemented, "compressed messages of a stream are not supported", {}});
     auto answer = messages_.answer(*message);
     if (!answer) return refuse(answer.error());
     read_ += kPrefix + message->size();
@@ -244,10 +250,13 @@ void GrpcCall::put_message(std::string message) {
   sending_ = true;
   taken_ = 0;
   message_ = std::move(message);
-  for (std::size_t i = 1; i < kPrefix; ++i) prefix_[i] = static_cast<char>(message_.size() >> (8 * (kPrefix - 1 - i)));
+  for (std::size_t i = 1; i < kPrefix; ++i)
+    prefix_[i] = static_cast<char>(message_.size() >> (8 * (kPrefix - 1 - i)));
 }
 
-std::size_t GrpcCall::unsent() const { return sending_ ? kPrefix + message_.size() - taken_ : 0; }
+std::size_t GrpcCall::unsent() const {
+  return sending_ ? kPrefix + message_.size() - taken_ : 0;
+}
 
 void GrpcCall::take(std::size_t count, OutputQueue& to) {
   if (taken_ < kPrefix) {

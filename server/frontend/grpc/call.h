@@ -1,7 +1,7 @@
 // GrpcCall: one RPC of a gRPC connection, from its request headers to its trailers.
 //
-// Thread rule: what overrides Call as Call says; everything else on the loop of the connection. A call may outlive its stream, its
-// connection and its door.
+// Thread rule: what overrides Call as Call says; everything else on the loop of the connection. A call may
+// outlive its stream, its connection and its door.
 #pragma once
 
 #include <array>
@@ -25,16 +25,17 @@ namespace perdure::frontend {
 // Answers each message of a stream (reflection, health watches).
 struct StreamMethod {
   std::function<base::Result<std::string>(std::string_view)> answer;
-  bool ends_with_client = true;  // when the client has sent its last message; else only the client ends it by leaving
+  bool ends_with_client =
+      true;  // when the client has sent its last message; else only the client ends it by leaving
 };
 
 // What all calls of a door share; lives as long as the last of them.
 struct GrpcDoorState {
   const MethodTable& methods;
   const GrpcDoorOptions options;
-  std::vector<std::string> services;         // full names, for health and reflection
-  Method health;                             // the row of Health/Check
-  std::atomic<std::size_t> calls{0};         // not finished
+  std::vector<std::string> services;          // full names, for health and reflection
+  Method health;                              // the row of Health/Check
+  std::atomic<std::size_t> calls{0};          // not finished
   std::atomic<std::size_t> request_bytes{0};  // of calls that exist
 
   // Health is served beside the table.
@@ -47,7 +48,8 @@ class GrpcConnection;
 
 class GrpcCall final : public Call, public std::enable_shared_from_this<GrpcCall> {
  public:
-  GrpcCall(std::shared_ptr<GrpcDoorState> door, base::IoLoop& loop, GrpcConnection& connection, std::int32_t stream);
+  GrpcCall(std::shared_ptr<GrpcDoorState> door, base::IoLoop& loop, GrpcConnection& connection,
+           std::int32_t stream);
   ~GrpcCall() override;
 
   // ---- Call ----
@@ -104,11 +106,11 @@ class GrpcCall final : public Call, public std::enable_shared_from_this<GrpcCall
   std::string header_text_;
   std::vector<Header> headers_;
   bool headers_too_long_ = false;
-  std::string body_;        // messages as they came, with their prefixes
-  std::string decompressed_;  // the message, if it came compressed
-  std::size_t read_ = 0;    // of body_, in streams
+  std::string body_;            // messages as they came, with their prefixes
+  std::string decompressed_;    // the message, if it came compressed
+  std::size_t read_ = 0;        // of body_, in streams
   std::size_t held_bytes_ = 0;  // counted in request_bytes
-  bool refused_ = false;    // what arrives is dropped
+  bool refused_ = false;        // what arrives is dropped
   bool client_done_ = false;
   const Method* method_ = nullptr;
   CallMetrics* metrics_ = nullptr;  // null: not counted, as health and reflection

@@ -17,12 +17,12 @@
 namespace perdure::frontend {
 namespace {
 
-constexpr std::size_t kMostUnwritten = 1 << 20;        // more is taken from the calls when this has left
-constexpr std::int32_t kConnectionWindow = 64 << 20;   // bytes a client may have on their way to us
+constexpr std::size_t kMostUnwritten = 1 << 20;       // more is taken from the calls when this has left
+constexpr std::int32_t kConnectionWindow = 64 << 20;  // bytes a client may have on their way to us
 constexpr std::uint32_t kStreamWindow = 4 << 20;
-constexpr std::uint32_t kStreams = 1 << 20;            // the calls of all connections are bounded together
-constexpr std::size_t kLongestMessage = 4000;          // of an error (ER-04): it travels in a header
-constexpr std::size_t kLongestDetail = 6000;           // so does its detail; clients take 8 KiB of trailers by default
+constexpr std::uint32_t kStreams = 1 << 20;    // the calls of all connections are bounded together
+constexpr std::size_t kLongestMessage = 4000;  // of an error (ER-04): it travels in a header
+constexpr std::size_t kLongestDetail = 6000;  // so does its detail; clients take 8 KiB of trailers by default
 
 // Static text is neither copied nor looked at again by nghttp2.
 nghttp2_nv fixed(std::string_view name, std::string_view value) {
@@ -65,8 +65,9 @@ struct GrpcConnection::Callbacks {
     self.calls_[stream].call = std::make_shared<GrpcCall>(self.door_, self.loop_, self, stream);
     return 0;
   }
-  static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
-                    const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
+  static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
+                    std::size_t name_size, const std::uint8_t* value, std::size_t value_size, std::uint8_t,
+                    void* user) {
     if (!is_request(frame)) return 0;  // trailers of a request say nothing
     if (GrpcCall* call = of(user).find(frame->hd.stream_id)) {
       call->add_header(text_of(name, name_size), text_of(value, value_size));
@@ -83,8 +84,8 @@ struct GrpcConnection::Callbacks {
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) held->request_complete();
     return 0;
   }
-  static int data(nghttp2_session*, std::uint8_t, std::int32_t stream, const std::uint8_t* bytes, std::size_t size,
-                  void* user) {
+  static int data(nghttp2_session*, std::uint8_t, std::int32_t stream, const std::uint8_t* bytes,
+                  std::size_t size, void* user) {
     if (GrpcCall* call = of(user).find(stream)) call->add_data(text_of(bytes, size));
     return 0;
   }
@@ -114,11 +115,12 @@ struct GrpcConnection::Callbacks {
   static ssize_t read_length(nghttp2_session*, std::uint8_t, std::int32_t, std::int32_t connection_window,
                              std::int32_t stream_window, std::uint32_t most_of_frame, void*) {
     constexpr std::uint32_t kMostOfFrame = 256 << 10;  // so that calls take turns
-    return std::min({connection_window, stream_window, static_cast<std::int32_t>(std::min(most_of_frame, kMostOfFrame))});
+    return std::min(
+        {connection_window, stream_window, static_cast<std::int32_t>(std::min(most_of_frame, kMostOfFrame))});
   }
   // How much of a call's messages goes into the next frame; send_data takes it.
-  static ssize_t read(nghttp2_session* session, std::int32_t stream, std::uint8_t*, std::size_t most, std::uint32_t* flags,
-                      nghttp2_data_source* source, void*) {
+  static ssize_t read(nghttp2_session* session, std::int32_t stream, std::uint8_t*, std::size_t most,
+                      std::uint32_t* flags, nghttp2_data_source* source, void*) {
     const auto& call = *static_cast<GrpcCall*>(source->ptr);
     const std::size_t size = std::min(most, call.unsent());
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -223,7 +225,8 @@ void GrpcConnection::flush() {
   }
   if (over_) return;
   watch(!out_.empty());
-  over_ = out_.empty() && nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
+  over_ =
+      out_.empty() && nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
 }
 
 void GrpcConnection::watch(bool writable) {
@@ -266,7 +269,8 @@ void GrpcConnection::send_error(GrpcCall& call) {
   const std::string message = shortened(error.message);
   const std::string encoded = percent_encoded(message);
   std::string detail;
-  headers = {fixed(":status", "200"), fixed("content-type", "application/grpc"), varying("grpc-status", code)};
+  headers = {fixed(":status", "200"), fixed("content-type", "application/grpc"),
+             varying("grpc-status", code)};
   if (error.code == base::Code::kUnimplemented)
     headers.push_back(fixed("grpc-accept-encoding", "identity, deflate, gzip"));
   if (!message.empty()) headers.push_back(varying("grpc-message", encoded));
@@ -296,8 +300,8 @@ void GrpcConnection::expire(base::Time now) {
 }
 
 void GrpcConnection::drain() {
-  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
-                        nullptr, 0);
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
+                        NGHTTP2_NO_ERROR, nullptr, 0);
   touched_();
 }
 
@@ -307,7 +311,9 @@ void GrpcConnection::give_up(const base::Error& error) {
   for (const auto& call : all) call->give_up(error);
 }
 
-bool GrpcConnection::idle() const { return calls_.empty() && out_.empty(); }
+bool GrpcConnection::idle() const {
+  return calls_.empty() && out_.empty();
+}
 
 GrpcCall* GrpcConnection::find(std::int32_t stream) {
   const auto found = calls_.find(stream);

@@ -18,7 +18,8 @@ namespace perdure::frontend {
 
 class GrpcConnection {
  public:
-  // Owns `socket`, which does not block. `touched` is called whenever there may be something to flush, and flush() soon after.
+  // Owns `socket`, which does not block. `touched` is called whenever there may be something to flush, and
+  // flush() soon after.
   GrpcConnection(int socket, std::shared_ptr<GrpcDoorState> door, base::IoLoop& loop,
                  std::function<void()> touched);
   ~GrpcConnection();

@@ -25,7 +25,9 @@ namespace {
 // "temporal.api.workflowservice.v1.WorkflowService" and what else is served.
 std::vector<std::string> services_of(const MethodTable& methods) {
   std::set<std::string> names{std::string(kHealthService), std::string(kReflectionService)};
-  methods.each([&](const Method& method) { names.insert(method.full_name.substr(1, method.full_name.rfind('/') - 1)); });
+  methods.each([&](const Method& method) {
+    names.insert(method.full_name.substr(1, method.full_name.rfind('/') - 1));
+  });
   return {names.begin(), names.end()};
 }
 
@@ -33,7 +35,8 @@ std::vector<std::string> services_of(const MethodTable& methods) {
 class Connections {
  public:
   Connections(int index, std::shared_ptr<GrpcDoorState> door)
-      : door_(std::move(door)), loop_(base::make_io_loop("grpc-" + std::to_string(index), base::system_clock())) {
+      : door_(std::move(door)),
+        loop_(base::make_io_loop("grpc-" + std::to_string(index), base::system_clock())) {
     loop_->set_end_of_turn([this] { end_turn(); });
   }
   ~Connections() {
@@ -50,7 +53,8 @@ class Connections {
       return;
     }
     const std::uint64_t id = ++last_id_;
-    all_.emplace(id, std::make_unique<GrpcConnection>(socket, door_, *loop_, [this, id] { touched_.push_back(id); }));
+    all_.emplace(
+        id, std::make_unique<GrpcConnection>(socket, door_, *loop_, [this, id] { touched_.push_back(id); }));
     watch_deadlines();
   }
   std::size_t size() const { return count_.load(std::memory_order_relaxed); }
@@ -69,7 +73,8 @@ class Connections {
   }
 
  private:
-  static constexpr base::Duration kDeadlineStep = std::chrono::seconds(1);  // how late a passed deadline may be noticed
+  static constexpr base::Duration kDeadlineStep =
+      std::chrono::seconds(1);  // how late a passed deadline may be noticed
 
   void end_turn() {
     for (const std::uint64_t id : std::exchange(touched_, {})) {
@@ -120,7 +125,8 @@ class Connections {
 
 base::Error cannot_listen(const GrpcDoorOptions& options, const std::string& why) {
   return {base::Code::kUnavailable,
-          "cannot listen on " + options.ip + ":" + std::to_string(options.port) + ": " + why, {}};
+          "cannot listen on " + options.ip + ":" + std::to_string(options.port) + ": " + why,
+          {}};
 }
 
 base::Result<int> listening_socket(const GrpcDoorOptions& options) {
@@ -138,8 +144,8 @@ base::Result<int> listening_socket(const GrpcDoorOptions& options) {
   if (bind(socket, address->ai_addr, address->ai_addrlen) != 0 || listen(socket, SOMAXCONN) != 0) {
     const int why = errno;
     ::close(socket);
-    return std::unexpected(
-        cannot_listen(options, why == EADDRINUSE ? "the port is taken; choose another with --port" : std::strerror(why)));
+    return std::unexpected(cannot_listen(
+        options, why == EADDRINUSE ? "the port is taken; choose another with --port" : std::strerror(why)));
   }
   return socket;
 }
@@ -154,7 +160,9 @@ int port_of(int socket) {
 
 // Answers at once; a peer that vanished without a word is noticed within two minutes.
 void set_up(int socket) {
-  const auto set = [socket](int option, int value) { setsockopt(socket, IPPROTO_TCP, option, &value, sizeof value); };
+  const auto set = [socket](int option, int value) {
+    setsockopt(socket, IPPROTO_TCP, option, &value, sizeof value);
+  };
   const int on = 1;
   setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   set(TCP_NODELAY, 1);
@@ -166,7 +174,9 @@ void set_up(int socket) {
 class Door final : public GrpcDoor {
  public:
   Door(const MethodTable& methods, GrpcDoorOptions options, int listener)
-      : state_(new GrpcDoorState{.methods = methods, .options = std::move(options), .services = services_of(methods),
+      : state_(new GrpcDoorState{.methods = methods,
+                                 .options = std::move(options),
+                                 .services = services_of(methods),
                                  .health = {}}),
         listener_(listener),
         port_(port_of(listener)) {

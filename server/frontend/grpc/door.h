@@ -1,8 +1,8 @@
-// The gRPC door: a listener that carries every RPC of the method table as bytes, over HTTP/2. No generated service code.
-// Beside the table it serves health ("" and each service of the table) and server reflection.
+// The gRPC door: a listener that carries every RPC of the method table as bytes, over HTTP/2. No generated
+// service code. Beside the table it serves health ("" and each service of the table) and server reflection.
 //
-// Thread rule: open, port and close from any one thread; handlers run on the door's own loops and finish calls from anywhere.
-// Whatever may still finish a call has ended when the door is destroyed.
+// Thread rule: open, port and close from any one thread; handlers run on the door's own loops and finish
+// calls from anywhere. Whatever may still finish a call has ended when the door is destroyed.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +19,14 @@
 namespace perdure::frontend {
 
 struct GrpcDoorOptions {
-  std::string ip = "127.0.0.1";  // numeric, of either version
-  int port = 7233;               // 0: any free one
-  int loops = 1;                 // threads that serve connections
-  int max_message_bytes = 4 << 20;              // of a request; larger is RESOURCE_EXHAUSTED `… larger than max …`
-  std::size_t max_calls = 100'000;              // under way; more are answered RESOURCE_EXHAUSTED
-  std::size_t max_request_bytes = 512 << 20;    // of all calls under way; more are answered RESOURCE_EXHAUSTED
-  std::size_t max_connections = 20'000;         // more are closed at once
-  CallMetrics* metrics = nullptr;               // told of every call; outlives the door
+  std::string ip = "127.0.0.1";     // numeric, of either version
+  int port = 7233;                  // 0: any free one
+  int loops = 1;                    // threads that serve connections
+  int max_message_bytes = 4 << 20;  // of a request; larger is RESOURCE_EXHAUSTED `… larger than max …`
+  std::size_t max_calls = 100'000;  // under way; more are answered RESOURCE_EXHAUSTED
+  std::size_t max_request_bytes = 512 << 20;  // of all calls under way; more are answered RESOURCE_EXHAUSTED
+  std::size_t max_connections = 20'000;       // more are closed at once
+  CallMetrics* metrics = nullptr;             // told of every call; outlives the door
 };
 
 class GrpcDoor {
@@ -36,8 +36,8 @@ class GrpcDoor {
   virtual ~GrpcDoor() = default;
 
   virtual int port() const = 0;
-  // No new calls; those under way have `grace` to end, the rest are answered UNAVAILABLE. `done` runs on a loop of the door when
-  // every connection is closed. Once.
+  // No new calls; those under way have `grace` to end, the rest are answered UNAVAILABLE. `done` runs on a
+  // loop of the door when every connection is closed. Once.
   virtual void close(base::Duration grace, std::function<void()> done) = 0;
 };
 

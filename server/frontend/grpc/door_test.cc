@@ -252,7 +252,8 @@ TEST_F(DoorTest, ClosingWaitsForCallsAndThenGivesThemUp) {
 // What is not HTTP/2 ends its own connection only, and a client that goes away takes its calls with it.
 TEST_F(DoorTest, StrangersAreTurnedAway) {
   open();
-  for (const std::string_view bytes : {std::string_view("GET / HTTP/1.1\r\n\r\n"), std::string_view("\0\0\0", 3)}) {
+  for (const std::string_view bytes :
+       {std::string_view("GET / HTTP/1.1\r\n\r\n"), std::string_view("\0\0\0", 3)}) {
     const int stranger = connect_raw();
     ASSERT_EQ(send(stranger, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
     shutdown(stranger, SHUT_WR);
@@ -287,8 +288,9 @@ TEST_F(DoorTest, ManyCallsAtOnce) {
   for (int i = 0; i < kCalls; ++i) {
     One& one = calls[static_cast<std::size_t>(i)];
     one.in = buffer(content(i));
-    stubs[static_cast<std::size_t>(i % 6)]->UnaryCall(&one.context, "/test.Echo/Say", {}, &one.in, &one.out,
-                                                      [&one](grpc::Status status) { one.status.set_value(status); });
+    stubs[static_cast<std::size_t>(i % 6)]->UnaryCall(
+        &one.context, "/test.Echo/Say", {}, &one.in, &one.out,
+        [&one](grpc::Status status) { one.status.set_value(status); });
   }
   for (int i = 0; i < kCalls; ++i) {
     One& one = calls[static_cast<std::size_t>(i)];

@@ -15,11 +15,13 @@ using google::protobuf::io::CodedInputStream;
 constexpr std::string_view kServing{"\x08\x01", 2}, kUnknown{"\x08\x03", 2};
 
 base::Result<std::string> asked_service(std::string_view request) {
-  CodedInputStream in(reinterpret_cast<const std::uint8_t*>(request.data()), static_cast<int>(request.size()));
+  CodedInputStream in(reinterpret_cast<const std::uint8_t*>(request.data()),
+                      static_cast<int>(request.size()));
   std::string service;
   while (const std::uint32_t tag = in.ReadTag()) {
     const bool is_service = tag == WireFormatLite::MakeTag(1, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
-    const bool read = is_service ? WireFormatLite::ReadString(&in, &service) : WireFormatLite::SkipField(&in, tag);
+    const bool read =
+        is_service ? WireFormatLite::ReadString(&in, &service) : WireFormatLite::SkipField(&in, tag);
     if (!read) return base::invalid_argument("the request is not a HealthCheckRequest");
   }
   return service;

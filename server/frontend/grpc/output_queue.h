@@ -1,4 +1,5 @@
-// OutputQueue: bytes on their way to a socket. Small ones are copied together, large ones are referred to and never copied.
+// OutputQueue: bytes on their way to a socket. Small ones are copied together, large ones are referred to and
+// never copied.
 //
 // Thread rule: one thread.
 #pragma once
@@ -34,8 +35,8 @@ class OutputQueue {
   void drop_written(std::size_t count);
 
   std::deque<Piece> pieces_;
-  std::size_t size_ = 0;       // unwritten
-  std::size_t written_ = 0;    // of the first piece
+  std::size_t size_ = 0;     // unwritten
+  std::size_t written_ = 0;  // of the first piece
 };
 
 }  // namespace perdure::frontend

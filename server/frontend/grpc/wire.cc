@@ -38,7 +38,8 @@ base::Result<base::Duration> parse_timeout(std::string_view text) {
   const std::int64_t unit = text.empty() ? 0 : unit_of(text.back());
   if (unit == 0 || digits.empty() || digits.size() > kMostDigits || error != std::errc() || number < 0 ||
       end != digits.data() + digits.size()) {
-    return base::invalid_argument("header grpc-timeout is malformed: give up to eight digits and a unit, as in 500m");
+    return base::invalid_argument(
+        "header grpc-timeout is malformed: give up to eight digits and a unit, as in 500m");
   }
   return base::Duration(number > kMost / unit ? kMost : number * unit);
 }
@@ -102,7 +103,8 @@ base::Result<std::string> decompressed(std::string_view encoding, std::string_vi
 
 base::Error too_large(std::size_t size, std::size_t most) {
   return {base::Code::kResourceExhausted,
-          "grpc: received message larger than max (" + std::to_string(size) + " vs. " + std::to_string(most) + ")",
+          "grpc: received message larger than max (" + std::to_string(size) + " vs. " + std::to_string(most) +
+              ")",
           {}};
 }
 

@@ -11,7 +11,8 @@
 
 namespace perdure::frontend {
 
-inline constexpr std::size_t kPrefix = 5;  // of each message: one byte of flags, four of length, most significant first
+inline constexpr std::size_t kPrefix =
+    5;  // of each message: one byte of flags, four of length, most significant first
 
 // "90S", "1500m": the value of the header grpc-timeout. INVALID_ARGUMENT when it is malformed.
 base::Result<base::Duration> parse_timeout(std::string_view text);
@@ -22,8 +23,9 @@ std::string percent_encoded(std::string_view text);
 // The value of a header whose name ends in -bin: base64 without padding.
 std::string base64(std::string_view bytes);
 
-// Undoes a message encoding ("gzip" or "deflate"; "identity" gives the bytes). RESOURCE_EXHAUSTED when the result were longer than
-// `most`, INVALID_ARGUMENT when the bytes are damaged, UNIMPLEMENTED for another encoding.
+// Undoes a message encoding ("gzip" or "deflate"; "identity" gives the bytes). RESOURCE_EXHAUSTED when the
+// result were longer than `most`, INVALID_ARGUMENT when the bytes are damaged, UNIMPLEMENTED for another
+// encoding.
 base::Result<std::string> decompressed(std::string_view encoding, std::string_view bytes, std::size_t most);
 
 // The text that SDKs look for.

@@ -9,8 +9,8 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(Wire, Timeouts) {
-  const std::pair<const char*, base::Duration> good[] = {{"1H", 1h}, {"2M", 2min},   {"90S", 90s},
-                                                         {"5m", 5ms}, {"7u", 7us}, {"99999999n", 99'999'999ns}};
+  const std::pair<const char*, base::Duration> good[] = {
+      {"1H", 1h}, {"2M", 2min}, {"90S", 90s}, {"5m", 5ms}, {"7u", 7us}, {"99999999n", 99'999'999ns}};
   for (const auto& [text, expected] : good) EXPECT_EQ(parse_timeout(text), expected) << text;
   EXPECT_GT(*parse_timeout("99999999H"), 24h * 365 * 50);
   for (const char* text : {"", "S", "1", "x1S", "-1S", "1.5S", "123456789S", "1 S", "1s"}) {
@@ -49,7 +49,8 @@ TEST(Wire, CompressedMessagesAreBounded) {
   const std::string text(100'000, 'z');
   EXPECT_EQ(decompressed("gzip", gzip(text), text.size()), text);
   EXPECT_EQ(decompressed("gzip", gzip(text), text.size() - 1).error().code, base::Code::kResourceExhausted);
-  EXPECT_EQ(decompressed("gzip", gzip(text).substr(0, 50), text.size()).error().code, base::Code::kInvalidArgument);
+  EXPECT_EQ(decompressed("gzip", gzip(text).substr(0, 50), text.size()).error().code,
+            base::Code::kInvalidArgument);
   EXPECT_EQ(decompressed("gzip", "garbage", 10).error().code, base::Code::kInvalidArgument);
   EXPECT_EQ(decompressed("gzip", "", 10).error().code, base::Code::kInvalidArgument);
   EXPECT_EQ(decompressed("identity", "abc", 10), "abc");
