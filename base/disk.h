@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 
 namespace perdure::base {
 
@@ -62,6 +63,8 @@ class Disk {
   virtual Result<std::uint64_t> free_bytes(const std::string& path) = 0;
   // The name of the file system when it is a network one ("nfs", "cifs", ...), otherwise empty.
   virtual std::string network_file_system(const std::string& path) = 0;
+  // Lets other threads that use the disk go on, for about `how_long`; nothing where there are none (a simulated disk).
+  virtual void pause(Duration how_long) = 0;
 };
 
 Disk& posix_disk();

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "base/disk.h"
@@ -176,6 +177,8 @@ class PosixDisk : public Disk {
     if (::statvfs(path.c_str(), &info) != 0) return failed("stat", path, errno);
     return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
   }
+
+  void pause(Duration how_long) override { std::this_thread::sleep_for(how_long); }
 
   std::string network_file_system(const std::string& path) override {
     struct statfs info;

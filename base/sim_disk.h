@@ -62,6 +62,7 @@ class SimDisk : public Disk {
   Result<std::unique_ptr<File>> lock(const std::string& path) override;
   Result<std::uint64_t> free_bytes(const std::string& path) override;
   std::string network_file_system(const std::string& path) override;
+  void pause(Duration) override {}
 
  private:
   friend class SimFile;

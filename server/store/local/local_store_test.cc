@@ -406,7 +406,7 @@ TEST(LocalStoreTest, OnThreadsAndTheRealDisk) {
           store->project({.position = number, .units = {update}}, [&, number](Status done) {
             EXPECT_TRUE(done);
             store->read_head({"ns", Kind::kWorkflow, std::to_string(number)}, [&](auto head) {
-              EXPECT_TRUE(head && *head);
+              EXPECT_TRUE(head && *head) << (head ? "no row" : head.error().message);
               ++read;
               read.notify_all();
             });

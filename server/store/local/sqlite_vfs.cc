@@ -388,7 +388,12 @@ struct Vfs::Registration {
       std::memset(out, 0, static_cast<std::size_t>(size));
       return size;
     };
-    vfs.xSleep = [](sqlite3_vfs*, int) { return 0; };
+    // A reader that meets a commit half done looks again a hundred times: without a pause that is over before a preempted
+    // committer runs again, and the read fails with "locking protocol".
+    vfs.xSleep = [](sqlite3_vfs* self, int microseconds) {
+      shared_of(self).disk.pause(std::chrono::microseconds(microseconds));
+      return microseconds;
+    };
     vfs.xCurrentTime = [](sqlite3_vfs*, double* out) {
       *out = 2440587.5;  // 1970: no statement of the store asks for the time
       return SQLITE_OK;
