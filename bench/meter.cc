@@ -153,8 +153,8 @@ base::Result<Reading> Meter::read() const {
   if (syncs_) reading.fsyncs = syncs_->count();
   if (!metrics_.empty()) {
     TRY(const auto text, metrics_text(metrics_));
-    reading.fsyncs = metric_of(text, "perdure_log_fsyncs_total");
-    reading.log_bytes = metric_of(text, "perdure_log_bytes_total");
+    reading.fsyncs = metric_of(text, "perdure_log_fsyncs");
+    reading.log_bytes = metric_of(text, "perdure_log_bytes");
   }
   return reading;
 }

@@ -49,10 +49,10 @@ TEST(FieldOf, FindsTheWholeKey) {
 
 TEST(MetricOf, SumsOverLabelsAndIgnoresLongerNames) {
   const std::string text =
-      "# HELP perdure_log_fsyncs_total fsyncs\n# TYPE perdure_log_fsyncs_total counter\n"
-      "perdure_log_fsyncs_total 12\nperdure_log_fsyncs_total_extra 99\n"
+      "# HELP perdure_log_fsyncs fsyncs\n# TYPE perdure_log_fsyncs counter\n"
+      "perdure_log_fsyncs 12\nperdure_log_fsyncs_extra 99\n"
       "requests{op=\"a b\"} 3\nrequests{op=\"c\"} 4.5\n";
-  EXPECT_EQ(metric_of(text, "perdure_log_fsyncs_total"), 12);
+  EXPECT_EQ(metric_of(text, "perdure_log_fsyncs"), 12);
   EXPECT_EQ(metric_of(text, "requests"), 7.5);
   EXPECT_EQ(metric_of(text, "perdure_log"), std::nullopt);
 }
