@@ -14,7 +14,7 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(GTest REQUIRED)
 pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)  # the client that the door is tested with
-# What the server needs is linked into it where there is an archive: calls cost less, the start is quicker, one file is all there is.
+# What the server needs is linked into it where there is an archive: calls cost less, and the start is quicker.
 set(CMAKE_FIND_LIBRARY_SUFFIXES .a .so)
 find_package(Protobuf REQUIRED)
 find_package(SQLite3 REQUIRED)
