@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "base/random.h"
 #include "google/rpc/status.pb.h"
 #include "server/frontend/grpc/reflection.h"
 
@@ -263,6 +264,32 @@ TEST_F(DoorTest, StrangersAreTurnedAway) {
     close(stranger);
   }
   EXPECT_TRUE(call("/test.Echo/Say", "still here").ok());
+}
+
+// Frames without sense after a correct beginning: the connection ends, or not; the door goes on.
+TEST_F(DoorTest, NonsenseFramesDoNoHarm) {
+  open();
+  const std::string begin("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 33);
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    base::Random random(seed);
+    std::string bytes = begin;
+    for (int frame = 0; frame < 6; ++frame) {
+      const std::size_t size = random.below(60);
+      const char head[] = {0, 0, static_cast<char>(size), static_cast<char>(random.below(11)), static_cast<char>(random.below(64)),
+                           0, 0, 0, static_cast<char>(random.below(8))};
+      bytes.append(head, sizeof head);
+      for (std::size_t i = 0; i < size; ++i) bytes.push_back(static_cast<char>(random.below(256)));
+    }
+    const int stranger = connect_raw();
+    ASSERT_EQ(send(stranger, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+    shutdown(stranger, SHUT_WR);
+    std::array<char, 1000> answer;
+    while (recv(stranger, answer.data(), answer.size(), 0) > 0) {
+    }
+    close(stranger);
+  }
+  EXPECT_TRUE(call("/test.Echo/Say", "still here").ok());
+  EXPECT_EQ(metrics_->pending(), 0);
 }
 
 // Many at once, small and large, on several connections and loops: each gets its own answer.
