@@ -13,7 +13,6 @@ endif()
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(GTest REQUIRED)
-pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)  # the client that the door is tested with
 # What the server needs is linked into it where there is an archive: calls cost less, and the start is quicker.
 set(CMAKE_FIND_LIBRARY_SUFFIXES .a .so)
 find_package(Protobuf REQUIRED)
