@@ -130,11 +130,13 @@ json as_json(const Figures& f) {
            {"cpu_us_by_thread", f.cpu_us_by_thread},
            {"fsyncs", nullptr},
            {"log_bytes", nullptr},
+           {"wakes", nullptr},
            {"rss_mib", f.rss_mib},
            {"unfinished", f.unfinished},
            {"worker_errors", f.worker_errors},
            {"last_worker_error", f.last_worker_error}};
   if (f.fsyncs) out["fsyncs"] = *f.fsyncs;
+  if (f.wakes) out["wakes"] = *f.wakes;
   if (f.log_bytes) out["log_bytes"] = *f.log_bytes;
   return out;
 }

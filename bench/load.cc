@@ -103,6 +103,7 @@ Figures figures(const Reading& from, const Reading& to, std::vector<base::Durati
   }
   if (from.fsyncs && to.fsyncs) f.fsyncs = (*to.fsyncs - *from.fsyncs) / units;
   if (from.log_bytes && to.log_bytes) f.log_bytes = (*to.log_bytes - *from.log_bytes) / units;
+  if (from.wakes && to.wakes) f.wakes = (*to.wakes - *from.wakes) / units;
   f.rss_mib = static_cast<double>(to.rss_kib) / 1024;
   return f;
 }

@@ -154,6 +154,7 @@ base::Result<Reading> Meter::read() const {
   if (!metrics_.empty()) {
     TRY(const auto text, metrics_text(metrics_));
     reading.fsyncs = metric_of(text, "perdure_log_fsyncs");
+    reading.wakes = metric_of(text, "perdure_executor_wakes");
     reading.log_bytes = metric_of(text, "perdure_log_bytes");
   }
   return reading;

@@ -40,6 +40,7 @@ struct Reading {
   std::map<std::string, base::Duration> threads;  // CPU by thread name, of the threads that are there
   std::optional<double> fsyncs;                   // from the server's counters; else counted by the kernel
   std::optional<double> log_bytes;
+  std::optional<double> wakes;
 };
 
 class Meter {

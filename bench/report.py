@@ -31,6 +31,7 @@ COLUMNS = (  # key, heading, format
     ("p99_ms", "p99 ms", "{:,.2f}"),
     ("fsyncs", "fsyncs", "{:.3f}"),
     ("log_bytes", "log bytes", "{:,.0f}"),
+    ("wakes", "wakes", "{:.2f}"),
     ("rss_mib", "RSS MiB", "{:,.0f}"),
     ("server_cpu_percent", "server CPU %", "{:.0f}"),
     ("driver_cpu_percent", "driver CPU %", "{:.0f}"),
@@ -161,5 +162,6 @@ def flat(medians, start, prefix=""):
             out[f"{name}_{key}"] = figures.get(key)
         out[f"fsyncs_per_{name}"] = figures.get("fsyncs")
         out[f"log_bytes_per_{name}"] = figures.get("log_bytes")
+        out[f"wakes_per_{name}"] = figures.get("wakes")
     out.update(start)
     return {prefix + key: round(value, 4) if isinstance(value, float) else value for key, value in out.items()}

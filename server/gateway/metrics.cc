@@ -27,6 +27,7 @@ enum Family : std::size_t {
   kFsyncs,
   kLogBytes,
   kLogGroups,
+  kWakes,
   kUnprojected,
   kLowSpace,
   kMemory,
@@ -43,6 +44,7 @@ const std::vector<MetricFamily> kFamilies = {
     {"perdure_log_fsyncs", "counter", "Syncs of the log."},
     {"perdure_log_bytes", "counter", "Bytes appended to the log."},
     {"perdure_log_groups", "counter", "Groups appended to the log; one sync carries many records."},
+    {"perdure_executor_wakes", "counter", "How often a loop had to be woken for what was posted to it."},
     {"perdure_unprojected_bytes", "gauge", "Bytes of the log that the database does not hold yet."},
     {"perdure_low_space", "gauge", "1 while the disk is so full that new work is refused."},
     {"process_resident_memory_bytes", "gauge", "Resident memory of the process."},
@@ -174,6 +176,7 @@ std::string metrics_text(const MetricSources& sources) {
   single(kFsyncs, now.log_fsyncs);
   single(kLogBytes, now.log_bytes);
   single(kLogGroups, now.log_groups);
+  single(kWakes, sources.wakes ? sources.wakes() : 0);
   single(kUnprojected, now.unprojected_bytes);
   single(kLowSpace, now.low_space ? 1 : 0);
   single(kMemory, resident_bytes());

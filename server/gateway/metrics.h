@@ -2,6 +2,8 @@
 // that dashboards for Temporal's server know keep them.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,7 @@ struct MetricSources {
   const frontend::CallMetrics* calls = nullptr;
   const store::Store* store = nullptr;
   std::string version;
+  std::function<std::uint64_t()> wakes;  // of all loops since the start (rule E15); absent: none
 };
 
 // One scrape. Any thread.

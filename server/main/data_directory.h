@@ -1,6 +1,7 @@
 // The data directory of a server process: locked, recovered, and gone at the end when it is a temporary one.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -18,6 +19,8 @@ class DataDirectory {
   virtual store::Store& store() = 0;
   virtual const std::string& path() const = 0;
   virtual bool temporary() const = 0;
+  // How often its executors were woken (rule E15). Any thread.
+  virtual std::uint64_t wakes() const = 0;
   // Syncs and unlocks; removes a temporary directory. The last call.
   virtual void close() = 0;
 };

@@ -120,7 +120,12 @@ base::Status Running::start() {
   calls = std::make_unique<frontend::CallMetrics>(wiring->methods());
   TRY(door, frontend::GrpcDoor::open(wiring->methods(),
                                      {.ip = options.ip, .port = options.port, .loops = door_loops(), .metrics = calls.get()}));
-  TRY(metrics, open_metrics(options, {calls.get(), &data->store(), kVersion}));
+  const auto wakes = [this] {
+    std::uint64_t sum = door->wakes() + data->wakes();
+    for (const auto& executor : executors) sum += executor->wakes();
+    return sum;
+  };
+  TRY(metrics, open_metrics(options, {calls.get(), &data->store(), kVersion, wakes}));
   return {};
 }
 

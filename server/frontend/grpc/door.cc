@@ -45,6 +45,7 @@ class Connections {
   }
 
   base::IoLoop& loop() { return *loop_; }
+  std::uint64_t wakes() const { return loop_->wakes(); }
 
   // On the loop.
   void add(int socket) {
@@ -195,6 +196,11 @@ class Door final : public GrpcDoor {
   }
 
   int port() const override { return port_; }
+  std::uint64_t wakes() const override {
+    std::uint64_t sum = 0;
+    for (const auto& set : sets_) sum += set->wakes();
+    return sum;
+  }
 
   void close(base::Duration grace, std::function<void()> done) override {
     const auto left = std::make_shared<std::atomic<std::size_t>>(sets_.size());

@@ -36,6 +36,8 @@ class GrpcDoor {
   virtual ~GrpcDoor() = default;
 
   virtual int port() const = 0;
+  // How often its loops were woken (rule E15). Any thread.
+  virtual std::uint64_t wakes() const = 0;
   // No new calls; those under way have `grace` to end, the rest are answered UNAVAILABLE. `done` runs on a
   // loop of the door when every connection is closed. Once.
   virtual void close(base::Duration grace, std::function<void()> done) = 0;
