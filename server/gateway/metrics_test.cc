@@ -49,7 +49,8 @@ TEST(Metrics, NamesAreAPromise) {
                                       "service_errors counter", "service_errors_with_type counter",
                                       "service_latency histogram", "service_pending_requests gauge",
                                       "perdure_log_fsyncs counter", "perdure_log_bytes counter",
-                                      "perdure_log_groups counter", "perdure_executor_wakes counter", "perdure_unprojected_bytes gauge",
+                                      "perdure_log_groups counter", "perdure_executor_wakes counter",
+                                      "perdure_unprojected_bytes gauge",
                                       "perdure_low_space gauge", "process_resident_memory_bytes gauge"}));
 }
 
