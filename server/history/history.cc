@@ -59,7 +59,7 @@ base::Status History::start(matching::Matching& matching) {
       UnitKey key{records.namespace_id(), static_cast<store::Kind>(records.kind()), records.id()};
       shared.loop_of(key).recover(key, number, std::move(records));
     }
-    for (const store::CatalogEntry& entry : entries) shared.loops[0]->recover_catalog(entry);
+    for (const store::CatalogEntry& entry : entries) shared.loops[0]->recover_catalog(number, entry);
   };
   TRY(const store::GroupNumber last, shared.options.store->replay(replayed));
   TRY_VOID(std::move(parsed));

@@ -10,6 +10,13 @@ constexpr std::size_t kReadBytes = 4 << 20;
 
 }  // namespace
 
+bool Loop::current_loaded(Unit& unit) {
+  const std::string& current = unit.head.head.current_run_id();
+  if (current.empty()) return true;
+  const Run* run = unit.find(current);
+  return run != nullptr && run->loaded;
+}
+
 bool Loop::ready(Unit& unit, const core::Command& command) {
   if (!unit.quarantine.empty()) return true;  // it is only refused
   if (!unit.head_loaded) {
@@ -17,9 +24,16 @@ bool Loop::ready(Unit& unit, const core::Command& command) {
     return false;
   }
   if (!unit.tail.empty()) return false;
+  // The current run is always there: it says what the unit waits for (what is projected of it), and runs that close are compared
+  // with it.
+  const std::string& current = unit.head.head.current_run_id();
+  if (!current_loaded(unit)) {
+    if (unit.loads == 0) load_run(unit, current);
+    return false;
+  }
   const core::Needs needs = core::needs(command);
   if (!needs.run_id) return true;
-  const std::string& run_id = needs.run_id->empty() ? unit.head.head.current_run_id() : *needs.run_id;
+  const std::string& run_id = needs.run_id->empty() ? current : *needs.run_id;
   if (run_id.empty()) return true;
   Run* run = unit.find(run_id);
   if (!run || !run->loaded) {
@@ -31,15 +45,6 @@ bool Loop::ready(Unit& unit, const core::Command& command) {
     if (unit.loads == 0) load_events(unit, run_id, event_id);
     return false;
   }
-  // A run that is not the current one may close; the head's current run must be there to be compared with.
-  const std::string& current = unit.head.head.current_run_id();
-  if (!current.empty() && current != run_id) {
-    const Run* now = unit.find(current);
-    if (!now || !now->loaded) {
-      if (unit.loads == 0) load_run(unit, current);
-      return false;
-    }
-  }
   return true;
 }
 
@@ -50,9 +55,8 @@ void Loop::load_head(Unit& unit) {
       Unit* unit = find_unit(key);
       CHECK(unit);
       --unit->loads;
-      if (!head) {
-        quarantine(*unit, head.error().message);
-      } else if (*head) {
+      if (!head) return load_failed(key, head.error());
+      if (*head) {
         unit->stored_position = (*head)->position;
         core::pb::Records records;
         if (!records.ParseFromString((*head)->head)) quarantine(*unit, "the stored head cannot be read");
@@ -73,12 +77,8 @@ void Loop::load_run(Unit& unit, const std::string& run_id) {
       Unit* unit = find_unit(key);
       CHECK(unit);
       --unit->loads;
-      if (!stored) {
-        quarantine(*unit, stored.error().message);
-        unit->runs[run_id].loaded = true;
-      } else {
-        install_run(*unit, run_id, *stored);
-      }
+      if (!stored) return load_failed(key, stored.error());
+      install_run(*unit, run_id, *stored);
       loaded(key);
     });
   });
@@ -107,17 +107,15 @@ void Loop::load_events(Unit& unit, const std::string& run_id, std::int64_t first
   Run& run = unit.runs[run_id];
   ++unit.loads;
   store_.read_events(unit.key, run_id, first, run.events.first() - 1, ~std::size_t{0},
-                     [this, key = unit.key, run_id](Result<std::vector<store::StoredEvent>> events) {
-                       executor_.post(base::Lane::kCompletion, 0, [this, key, run_id, events = std::move(events)]() mutable {
+                     [this, key = unit.key, run_id, first](Result<std::vector<store::StoredEvent>> events) {
+                       executor_.post(base::Lane::kCompletion, 0, [this, key, run_id, first, events = std::move(events)] {
                          Unit* unit = find_unit(key);
                          CHECK(unit);
                          --unit->loads;
+                         if (!events) return load_failed(key, events.error());
                          Run& run = unit->runs[run_id];
-                         if (!events) {
-                           quarantine(*unit, events.error().message);
-                         } else if (!events->empty() && events->back().event_id + 1 == run.events.first()) {
-                           run.events.prepend(*events);
-                         } else if (run.events.first() > 1 && run.state.exists()) {
+                         run.events.prepend(*events);
+                         if (!run.events.holds(first) && run.state.exists()) {
                            quarantine(*unit, "events of the history are missing in the store");
                          }
                          loaded(key);
@@ -141,6 +139,11 @@ void Loop::loaded(const UnitKey& key) {
     }
     return;
   }
+  // What is written of a unit tells its wake and its tasks, which the current run knows.
+  if (unit->dirty && !current_loaded(*unit)) {
+    if (unit->loads == 0) load_run(*unit, unit->head.head.current_run_id());
+    return;
+  }
   arm(*unit);
   if (unit->loads == 0) {
     // Closed runs that still owe an effect on another id are loaded for it (rule E7).
@@ -156,6 +159,28 @@ void Loop::loaded(const UnitKey& key) {
   run_waiting(*unit);
 }
 
+void Loop::load_failed(const UnitKey& key, const base::Error& error) {
+  Unit* unit = find_unit(key);
+  if (error.code == base::Code::kDataLoss) {
+    quarantine(*unit, error.message);
+    return loaded(key);
+  }
+  // A recovered tail must come in, whoever asks: the projection cannot pass it.
+  constexpr auto kAgain = std::chrono::seconds(1);
+  if (!unit->tail.empty()) {
+    executor_.call_at(executor_.clock().now() + kAgain, [this, key] {
+      Unit* unit = find_unit(key);
+      if (!unit || ended_ || unit->loads > 0 || unit->tail.empty()) return;
+      unit->head_loaded ? loaded(key) : load_head(*unit);
+    });
+  }
+  std::deque<PendingCommand> waiting;
+  waiting.swap(unit->waiting);
+  for (PendingCommand& pending : waiting) {
+    pending.done(std::unexpected(base::Error{base::Code::kUnavailable, "the execution cannot be read now: " + error.message, {}}));
+  }
+}
+
 void Loop::quarantine(Unit& unit, const std::string& why) {
   if (unit.quarantine.empty()) unit.quarantine = why.empty() ? "unreadable" : why;
 }
@@ -163,12 +188,19 @@ void Loop::quarantine(Unit& unit, const std::string& why) {
 // ---- the recovered log ---------------------------------------------------------------------------------------------------------
 
 void Loop::recover(UnitKey key, store::GroupNumber group, core::pb::UnitRecords records) {
+  // Groups come in order; no other loop may project past the first one.
+  if (unprojected_from() == kNothing) unprojected_from_.store(group, std::memory_order_release);
   Unit& unit = this->unit(key);
   unit.tail.emplace_back(group, std::move(records));
   if (!unit.dirty) {
     unit.dirty = true;
     dirty_.push_back(&unit);
   }
+}
+
+void Loop::recover_catalog(store::GroupNumber group, const store::CatalogEntry& entry) {
+  if (unprojected_from() == kNothing) unprojected_from_.store(group, std::memory_order_release);
+  catalog_dirty_.push_back(entry);
 }
 
 // The tail needs the runs it names; when they are all there it is applied, in order, beyond what the store includes.
@@ -220,14 +252,15 @@ void Loop::with_events(const UnitKey& key, const std::string& run_id, std::int64
   Unit* unit = find_unit(key);
   Run* run = unit ? unit->find(run_id) : nullptr;
   if (!run || run->events.holds(first)) return then({});
+  ++unit->pins;  // `then` finds the run as it is now, or further on
   store_.read_events(key, run_id, first, run->events.first() - 1, ~std::size_t{0},
                      [this, key, run_id, then = std::move(then)](Result<std::vector<store::StoredEvent>> events) mutable {
                        executor_.post(base::Lane::kCompletion, 0,
                                       [this, key, run_id, events = std::move(events), then = std::move(then)]() mutable {
-                                        if (!events) return then(std::unexpected(events.error()));
                                         Unit* unit = find_unit(key);
-                                        Run* run = unit ? unit->find(run_id) : nullptr;
-                                        if (run && !events->empty() && events->back().event_id + 1 == run->events.first()) {
+                                        --unit->pins;
+                                        if (!events) return then(std::unexpected(events.error()));
+                                        if (Run* run = unit->find(run_id)) {
                                           run->events.prepend(*events);
                                           recount(*unit);
                                         }

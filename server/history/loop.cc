@@ -268,8 +268,15 @@ void Loop::woken(const UnitKey& key) {
   const Run* current = unit->find(unit->head.head.current_run_id());
   const Time next = current ? core::next_wake(current->state) : base::kNever;
   if (next > executor_.clock().now()) return arm(*unit);
-  decide(key, core::Wake{}, [this, key](Result<core::Reply>) {
-    if (Unit* now = find_unit(key)) arm(*now);
+  decide(key, core::Wake{}, [this, key](Result<core::Reply> reply) {
+    Unit* now = find_unit(key);
+    if (!now || !now->quarantine.empty()) return;
+    if (reply) return arm(*now);
+    // What it needs cannot be read: not at once again.
+    constexpr auto kAgain = std::chrono::seconds(1);
+    if (now->timer != 0) executor_.cancel(now->timer);
+    now->timer_at = executor_.clock().now() + kAgain;
+    now->timer = executor_.call_at(now->timer_at, [this, key] { woken(key); });
   });
 }
 

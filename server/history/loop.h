@@ -48,7 +48,7 @@ class Loop {
   base::Executor& executor() { return executor_; }
   // Start-up, before any command: a unit of the recovered tail. The unit is loaded behind it.
   void recover(UnitKey key, store::GroupNumber group, core::pb::UnitRecords records);
-  void recover_catalog(const store::CatalogEntry& entry) { catalog_dirty_.push_back(entry); }
+  void recover_catalog(store::GroupNumber group, const store::CatalogEntry& entry);
   void start();
   // Writes everything behind, then `done`.
   void stop(Done<void> done);
@@ -84,10 +84,13 @@ class Loop {
 
   // loading.cc
   bool ready(Unit& unit, const core::Command& command);
+  static bool current_loaded(Unit& unit);
   void load_head(Unit& unit);
   void load_run(Unit& unit, const std::string& run_id);
   void load_events(Unit& unit, const std::string& run_id, std::int64_t first);
   void loaded(const UnitKey& key);
+  // A read failed: damage quarantines the id (rule E12), anything else is told to those who wait, and may pass.
+  void load_failed(const UnitKey& key, const base::Error& error);
   void apply_tail(Unit& unit);
   void install_run(Unit& unit, const std::string& run_id, const std::optional<store::StoredRun>& stored);
   void quarantine(Unit& unit, const std::string& why);

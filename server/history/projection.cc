@@ -102,11 +102,14 @@ void Loop::flush(Done<void> done) {
   const Sequence sequence = sequence_;
   auto projection = std::make_shared<store::Projection>();
   std::vector<Unit*> loading;
+  std::vector<UnitKey> written;
   for (Unit* unit : dirty_) {
-    if (!unit->tail.empty() || !unit->head_loaded) {
+    if (!unit->tail.empty() || !unit->head_loaded || !current_loaded(*unit)) {
       loading.push_back(unit);  // recovered, not yet in memory: the cursor must not pass it
     } else {
       projection->units.push_back(update_of(*unit));
+      ++unit->writing;
+      written.push_back(unit->key);
       recount(*unit);
     }
   }
@@ -114,7 +117,8 @@ void Loop::flush(Done<void> done) {
   dirty_ = std::move(loading);
   projection->catalog = std::move(catalog_dirty_);
   catalog_dirty_.clear();
-  when_durable(sequence, [this, sequence, whole, projection, done = std::move(done)](base::Status status) mutable {
+  when_durable(sequence, [this, sequence, whole, projection, written = std::move(written),
+                          done = std::move(done)](base::Status status) mutable {
     if (!status) return done(std::move(status));
     const store::GroupNumber group = sequence == 0 ? shared_.stream->durable() : group_of(sequence);
     for (store::UnitUpdate& update : projection->units) update.position = group;
@@ -123,19 +127,23 @@ void Loop::flush(Done<void> done) {
       if (loop.get() != this) projection->position = std::min(projection->position, loop->unprojected_from() - 1);
     }
     projection->position = std::max(projection->position, store_.cursor());
-    if (whole) {
-      // Later turns are not in this projection: the next one starts after this group.
-      unprojected_from_.store(sequence == sequence_ && group_.units_size() == 0 ? kNothing : group + 1, std::memory_order_release);
-      group_numbers_.erase(group_numbers_.begin(), group_numbers_.lower_bound(sequence));
-    }
-    store_.project(std::move(*projection), [this, done = std::move(done)](base::Status projected) mutable {
-      executor_.post(base::Lane::kCompletion, 0, [this, projected = std::move(projected), done = std::move(done)]() mutable {
+    store_.project(std::move(*projection), [this, written = std::move(written),
+                                            done = std::move(done)](base::Status projected) mutable {
+      executor_.post(base::Lane::kCompletion, 0, [this, projected = std::move(projected), written = std::move(written),
+                                                  done = std::move(done)]() mutable {
         flushing_ = false;
+        for (const UnitKey& key : written) --find_unit(key)->writing;
         if (!projected && shared_.options.on_fatal && !shared_.ended.exchange(true)) shared_.options.on_fatal(projected.error());
         if (!dirty_.empty() || !catalog_dirty_.empty()) schedule_flush();
         done(std::move(projected));
       });
     });
+    if (whole) {
+      // Later turns are not in this projection: the next one starts after this group. Told to the other loops only now: what they
+      // project comes behind this projection.
+      unprojected_from_.store(sequence == sequence_ && group_.units_size() == 0 ? kNothing : group + 1, std::memory_order_release);
+      group_numbers_.erase(group_numbers_.begin(), group_numbers_.lower_bound(sequence));
+    }
   });
 }
 
@@ -254,10 +262,7 @@ void Loop::start() {
     Unit& unit = this->unit(key);
     if (!unit.head_loaded && unit.loads == 0) load_head(unit);
   }
-  if (!recovered.empty()) {
-    unprojected_from_.store(store_.cursor() + 1, std::memory_order_release);
-    schedule_flush();
-  }
+  if (!recovered.empty() || !catalog_dirty_.empty()) schedule_flush();
   if (index_ == 0) {
     scan_wakes(std::nullopt);
     executor_.call_at(executor_.clock().now() + kSweep, [this] { sweep_retention(); });

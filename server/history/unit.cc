@@ -1,13 +1,11 @@
 #include "server/history/unit.h"
 
-#include "base/check.h"
-
 namespace perdure::history {
 
 void EventCache::prepend(const std::vector<store::StoredEvent>& older) {
-  CHECK(older.empty() || older.back().event_id + 1 == first_);
   for (auto event = older.rbegin(); event != older.rend(); ++event) {
-    CHECK(event->event_id + 1 == first_);
+    if (event->event_id >= first_) continue;
+    if (event->event_id + 1 != first_) return;
     bytes_ += event->bytes->size();
     events_.push_front(event->bytes);
     --first_;
@@ -21,7 +19,7 @@ std::size_t Unit::bytes() const {
 }
 
 bool Unit::evictable() const {
-  if (dirty || loads > 0 || !waiting.empty() || !tail.empty()) return false;
+  if (dirty || writing > 0 || loads > 0 || pins > 0 || !waiting.empty() || !tail.empty()) return false;
   for (const auto& [id, run] : runs) {
     if (run.pinned() || run.visibility_dirty) return false;
   }

@@ -35,7 +35,8 @@ class EventCache {
     bytes_ += event->size();
     events_.push_back(std::move(event));
   }
-  // Older events, read from the store; must end where the cache begins.
+  // Older events, read from the store. What the cache got meanwhile from another read is left out; events that do not reach up to
+  // where it begins are ignored.
   void prepend(const std::vector<store::StoredEvent>& older);
   const std::shared_ptr<const std::string>& at(std::int64_t event_id) const {
     return events_[static_cast<std::size_t>(event_id - first_)];
@@ -96,12 +97,14 @@ struct Unit {
   std::map<std::string, Run> runs;      // loaded ones, by run id
   bool head_loaded = false;
   int loads = 0;                        // reads of the store under way
+  int pins = 0;                         // others that need the runs when they come back
   std::deque<PendingCommand> waiting;   // behind a load, in order
   std::vector<std::pair<store::GroupNumber, core::pb::UnitRecords>> tail;  // of the recovered log, until the head is loaded
 
   Sequence sequence = 0;                // newest turn whose records changed this unit
   store::GroupNumber stored_position = 0;
   bool dirty = false, head_dirty = false;
+  int writing = 0;                      // projections under way that hold it: until they are done the store is behind
   std::string quarantine;               // not empty: a rule of this id is broken; why (rule E12)
 
   base::TimerId timer = 0;

@@ -41,7 +41,8 @@ class Local : public DataDirectory {
         temporary_(temporary),
         log_(base::make_thread_executor("log", base::system_clock())),
         projection_(base::make_thread_executor("projection", base::system_clock())),
-        reads_(base::make_thread_executor("reads", base::system_clock())) {}
+        reads_(base::make_thread_executor("reads", base::system_clock())),
+        lists_(base::make_thread_executor("lists", base::system_clock())) {}
   ~Local() override { close(); }
 
   base::Status open_store() {
@@ -51,6 +52,7 @@ class Local : public DataDirectory {
     options.log = log_.get();
     options.projection = projection_.get();
     options.reads = reads_.get();
+    options.lists = lists_.get();
     options.clock = &base::system_clock();
     options.seed = base::random_seed();
     if (const char* marks = std::getenv("PERDURE_CRASH_MARKS")) options.marks_file = marks;
@@ -74,7 +76,7 @@ class Local : public DataDirectory {
  private:
   const std::string path_;
   const bool temporary_;
-  std::unique_ptr<base::Executor> log_, projection_, reads_;
+  std::unique_ptr<base::Executor> log_, projection_, reads_, lists_;
   std::unique_ptr<store::LocalStore> store_;
 };
 

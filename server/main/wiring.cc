@@ -65,6 +65,7 @@ history::HistoryOptions history_options(const WiringOptions& options, catalog::C
   history.catalog = &catalog;
   history.seed = options.seed;
   history.limits = options.limits;
+  history.cache_bytes = options.cache_bytes;
   history.on_fatal = options.on_fatal;
   return history;
 }

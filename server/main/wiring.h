@@ -21,6 +21,7 @@ struct WiringOptions {
   std::uint64_t seed = 0;                      // names this process life: greater than that of any life before on the same store
   core::Limits limits;
   std::string store_name = "memory";
+  std::size_t cache_bytes = 256 << 20;         // of loaded executions, in all
   std::function<void(const base::Error&)> on_fatal;
 };
 

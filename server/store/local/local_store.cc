@@ -69,6 +69,7 @@ struct LocalStore::Parts {
   std::unique_ptr<local::Vfs> vfs;
   std::unique_ptr<local::Projector> projector;  // projection executor
   std::unique_ptr<local::Reader> reader;        // reads executor
+  std::unique_ptr<local::Reader> lister;        // lists executor: a slow count holds up no execution (rule E11)
   std::shared_ptr<local::Log> log;
   base::Time checkpointed{};
   GroupNumber trimmed = 0;
@@ -76,7 +77,10 @@ struct LocalStore::Parts {
   std::atomic<GroupNumber> cursor = 0, visibility_cursor = 0;
 };
 
-LocalStore::LocalStore(LocalStoreOptions options) : parts_(std::make_shared<Parts>(std::move(options))) {}
+LocalStore::LocalStore(LocalStoreOptions options) {
+  if (options.lists == nullptr) options.lists = options.reads;
+  parts_ = std::make_shared<Parts>(std::move(options));
+}
 LocalStore::~LocalStore() { close(); }
 
 Result<std::unique_ptr<LocalStore>> LocalStore::open(LocalStoreOptions options) {
@@ -103,6 +107,7 @@ Status LocalStore::start() {
   }
   TRY(parts.projector, local::Projector::open(*parts.vfs, options.writer_cache_bytes));
   TRY(parts.reader, local::Reader::open(*parts.vfs, options.reader_cache_bytes, *options.clock, options.read_limit));
+  TRY(parts.lister, local::Reader::open(*parts.vfs, options.reader_cache_bytes, *options.clock, options.read_limit));
   parts.cursor = parts.projector->cursor();
   parts.visibility_cursor = parts.projector->visibility_cursor();
   parts.checkpointed = options.clock->now();
@@ -176,7 +181,15 @@ template <class T, class F>
 void LocalStore::read(Done<T> done, F operation) {
   parts_->options.reads->post(base::Lane::kCompletion, 0,
                               [parts = parts_, done = std::move(done), operation = std::move(operation)]() mutable {
-                                if (!parts->closed) done(operation(*parts->reader));
+                                if (parts->reader) done(operation(*parts->reader));
+                              });
+}
+
+template <class T, class F>
+void LocalStore::read_list(Done<T> done, F operation) {
+  parts_->options.lists->post(base::Lane::kCompletion, 0,
+                              [parts = parts_, done = std::move(done), operation = std::move(operation)]() mutable {
+                                if (parts->lister) done(operation(*parts->lister));
                               });
 }
 
@@ -216,11 +229,11 @@ void LocalStore::scan_ready(std::string queue, std::optional<ReadyEntry> after, 
 }
 
 void LocalStore::list(VisibilityQuery query, Done<std::vector<VisibilityRow>> done) {
-  read(std::move(done), [query = std::move(query)](local::Reader& reader) { return reader.list(query); });
+  read_list(std::move(done), [query = std::move(query)](local::Reader& reader) { return reader.list(query); });
 }
 
 void LocalStore::count(VisibilityFilter filter, Done<std::int64_t> done) {
-  read(std::move(done), [filter = std::move(filter)](local::Reader& reader) { return reader.count(filter); });
+  read_list(std::move(done), [filter = std::move(filter)](local::Reader& reader) { return reader.count(filter); });
 }
 
 void LocalStore::list_closed_before(std::string namespace_id, Time time, std::size_t limit,
@@ -244,6 +257,7 @@ void LocalStore::close() {
     parts.projector.reset();
   });
   parts.options.reads->run_and_wait([&] { parts.reader.reset(); });
+  parts.options.lists->run_and_wait([&] { parts.lister.reset(); });
   parts.closed = true;
   parts.vfs.reset();
   parts.directory.reset();  // last: the lock

@@ -3,8 +3,8 @@
 // Lifecycle: open() → replay() → everything else → close() (the destructor closes, too). The executors outlive the store; they may
 // be one and the same (tests). In production each is a thread: the log's is held up by every sync.
 //
-// Thread rule: as Store. Callbacks of appends run on the log executor, of projections on the projection executor, of reads on the
-// reads executor.
+// Thread rule: as Store. Callbacks of appends run on the log executor, of projections on the projection executor, of list and
+// count on the lists executor, of other reads on the reads executor.
 #pragma once
 
 #include <atomic>
@@ -25,6 +25,7 @@ struct LocalStoreOptions {
   base::Executor* log = nullptr;
   base::Executor* projection = nullptr;
   base::Executor* reads = nullptr;
+  base::Executor* lists = nullptr;                 // of list and count, which may be slow; absent: reads
   const base::Clock* clock = nullptr;
   std::uint64_t seed = 0;                          // of the store's id and of salts; different in every life
   std::size_t segment_bytes = 16 << 20;
@@ -77,6 +78,8 @@ class LocalStore : public Store {
   base::Status start();
   template <class T, class F>
   void read(Done<T> done, F operation);
+  template <class T, class F>
+  void read_list(Done<T> done, F operation);
   template <class F>
   void write(Done<void> done, F operation);
 
