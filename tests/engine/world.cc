@@ -1,14 +1,20 @@
 #include "tests/engine/world.h"
 
 #include "base/check.h"
+#include "base/random.h"
 #include "server/store/memory/memory_content.h"
 #include "temporal/api/operatorservice/v1/service.pb.h"
 #include "temporal/api/workflowservice/v1/service.pb.h"
 
 namespace perdure::engine {
 
-World::World() {
-  begin();
+World::World(WorldOptions options) : options_(std::move(options)) {
+  if (options_.local) {
+    disk_ = std::make_unique<base::SimDisk>(options_.seed);
+    if (options_.wrap) wrapped_ = options_.wrap(*disk_);
+  }
+  const base::Status begun = begin();
+  CHECK(begun);
   for (const std::string_view prefix : {frontend::kWorkflowService, frontend::kOperatorService}) {
     const auto* service = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
         std::string(prefix.substr(1, prefix.size() - 2)));
@@ -23,21 +29,53 @@ World::World() {
   }
 }
 
-World::~World() = default;
+World::~World() { die(base::Crash::kKeepAll); }
 
-void World::begin() {
+base::Status World::open_store() {
+  if (!options_.local) {
+    auto store = std::make_unique<store::MemoryStore>(*log_, content_);
+    memory_ = store.get();
+    store_ = std::move(store);
+    return {};
+  }
+  store::LocalStoreOptions options{.disk = wrapped_ ? wrapped_.get() : disk_.get(),
+                                   .directory = "data",
+                                   .log = log_.get(),
+                                   .projection = projection_.get(),
+                                   .reads = reads_.get(),
+                                   .lists = lists_.get(),
+                                   .clock = &clock,
+                                   .seed = base::derive_seed(options_.seed, life_)};
+  options.segment_bytes = options_.segment_bytes;
+  options.checkpoint_bytes = options_.checkpoint_bytes;
+  options.space = {.ballast_bytes = 0, .low_mark = 0, .critical_mark = 0};
+  TRY(store_, store::LocalStore::open(std::move(options)));
+  return {};
+}
+
+base::Status World::begin() {
   ++life_;
-  loop_ = scheduler.make_executor("loop");
-  io_ = scheduler.make_executor("io");
-  store_ = std::make_unique<store::MemoryStore>(*io_, content_);
-  wiring_ = std::make_unique<server::Wiring>(server::WiringOptions{
-      .executors = {loop_.get()}, .clock = &clock, .store = store_.get(), .seed = life_});
-  CHECK(wiring_->start());
-  bool ready = false;
+  fatal_.reset();
+  for (int i = 0; i < options_.loops; ++i) {
+    loops_.push_back(scheduler.make_executor("loop-" + std::to_string(i), options_.mailbox));
+  }
+  log_ = scheduler.make_executor("log");
+  projection_ = scheduler.make_executor("projection");
+  reads_ = scheduler.make_executor("reads");
+  lists_ = scheduler.make_executor("lists");
+  TRY_VOID(open_store());
+  server::WiringOptions wiring{.clock = &clock, .store = store_.get(), .seed = life_};
+  for (const auto& loop : loops_) wiring.executors.push_back(loop.get());
+  wiring.cache_bytes = options_.cache_bytes;
+  wiring.on_fatal = [this](const base::Error& error) { fatal_ = error; };
+  wiring_ = std::make_unique<server::Wiring>(std::move(wiring));
+  TRY_VOID(wiring_->start());
+  std::optional<base::Status> ready;
   wiring_->ensure_namespace("default", std::chrono::hours(24),
-                            [&](base::Status status) { ready = status.has_value(); });
+                            [&](base::Status status) { ready = std::move(status); });
   scheduler.run_until_idle();
-  CHECK(ready);
+  if (!ready) return base::fail(base::Code::kUnavailable, "the namespace is not there");
+  return *ready;
 }
 
 void World::crash_and_plant(std::string group) {
@@ -45,13 +83,25 @@ void World::crash_and_plant(std::string group) {
   crash();
 }
 
-void World::crash() {
+void World::die(base::Crash kind) {
+  if (disk_) disk_->stop_at(0);  // nothing that the old process still does reaches the disk
+  if (options_.local) store_.reset();
   // Queued tasks die with their executors, before what they point to.
-  loop_.reset();
-  io_.reset();
+  loops_.clear();
+  log_.reset();
+  projection_.reset();
+  reads_.reset();
+  lists_.reset();
   wiring_.reset();
   store_.reset();
-  begin();
+  memory_ = nullptr;
+  if (disk_) disk_->crash(kind);
+}
+
+void World::crash(base::Crash kind) {
+  die(kind);
+  const base::Status begun = begin();
+  CHECK(begun);
 }
 
 }  // namespace perdure::engine

@@ -1,14 +1,19 @@
-// A server in process that can be killed: what its memory store was told to keep survives, everything else is
-// gone.
+// A server in process that can be killed: what its store had made durable survives, everything else is gone.
+//
+// The store is the memory one, or the local one (log and SQLite) on a simulated disk. One thread, a clock set by hand.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/sim_disk.h"
 #include "base/sim_scheduler.h"
 #include "server/frontend/method_table.h"
 #include "server/main/wiring.h"
+#include "server/store/local/local_store.h"
 #include "server/store/memory/memory_store.h"
 
 namespace perdure::engine {
@@ -35,9 +40,21 @@ class ClientCall : public frontend::Call {
   std::move_only_function<void()> left_;
 };
 
+struct WorldOptions {
+  bool local = false;                  // log and SQLite on a SimDisk; otherwise the memory store
+  std::uint64_t seed = 1;              // of the disk's crashes
+  int loops = 1;                       // executors of history and matching
+  base::ExecutorLimits mailbox;        // of each of them
+  std::size_t cache_bytes = 256 << 20;  // of loaded executions
+  std::size_t segment_bytes = 64 << 10;
+  std::uint64_t checkpoint_bytes = 256 << 10;
+  // What the store sees of the disk (a test's wrapper); absent: the disk itself.
+  std::function<std::unique_ptr<base::Disk>(base::SimDisk&)> wrap;
+};
+
 class World {
  public:
-  World();
+  explicit World(WorldOptions options = {});
   ~World();
 
   base::ManualClock clock;
@@ -45,20 +62,36 @@ class World {
 
   // The table of whichever server lives now: calls go to it.
   const frontend::MethodTable& methods() const { return forwarding_; }
-  store::MemoryStore& store() { return *store_; }
-  // kill -9 and a new start on what was durable. Calls under way are never answered.
-  void crash();
-  // A new start on a log that ends with this group more: serialized perdure.internal.v1.Group.
+  store::MemoryStore& store() { return *memory_; }
+  base::SimDisk& disk() { return *disk_; }
+  store::Store& any_store() { return *store_; }
+  base::Executor& loop(std::size_t index = 0) { return *loops_[index]; }
+  base::Executor& lists() { return *lists_; }
+  // Why the server's log has ended, if it has.
+  const std::optional<base::Error>& fatal() const { return fatal_; }
+
+  // kill -9 (or, with a local store, loss of power) and a new start on what was durable. Calls under way are never
+  // answered. The server must start.
+  void crash(base::Crash kind = base::Crash::kDropUnsynced);
+  // The same in two steps; the start may be refused, and nothing may be called then.
+  void die(base::Crash kind = base::Crash::kDropUnsynced);
+  base::Status begin();
+  // A new start on a log that ends with this group more: serialized perdure.internal.v1.Group. Memory store.
   void crash_and_plant(std::string group);
   // The clock goes on by that much, with everything that is due on the way.
   void advance(base::Duration by) { scheduler.advance_to(clock.now() + by); }
 
-  // Issues a call; run() lets everything happen that can without time.
-  template <class Request>
-  std::shared_ptr<ClientCall> start(std::string_view method, const Request& request,
+  // Issues a call without running anything.
+  std::shared_ptr<ClientCall> issue(std::string_view method, const google::protobuf::MessageLite& request,
                                     base::Duration deadline = std::chrono::seconds(20)) {
     auto call = std::make_shared<ClientCall>(request.SerializeAsString(), clock.now() + deadline);
     methods().dispatch(std::string(frontend::kWorkflowService) + std::string(method), call);
+    return call;
+  }
+  // Issues a call; everything that can happen without time does.
+  std::shared_ptr<ClientCall> start(std::string_view method, const google::protobuf::MessageLite& request,
+                                    base::Duration deadline = std::chrono::seconds(20)) {
+    auto call = issue(method, request, deadline);
     scheduler.run_until_idle();
     return call;
   }
@@ -74,13 +107,19 @@ class World {
   }
 
  private:
-  void begin();
+  base::Status open_store();
 
+  const WorldOptions options_;
   std::uint64_t life_ = 0;
   std::shared_ptr<store::MemoryContent> content_ = store::make_memory_content();
-  std::unique_ptr<base::Executor> loop_, io_;
-  std::unique_ptr<store::MemoryStore> store_;
+  std::unique_ptr<base::SimDisk> disk_;
+  std::unique_ptr<base::Disk> wrapped_;
+  std::vector<std::unique_ptr<base::Executor>> loops_;
+  std::unique_ptr<base::Executor> log_, projection_, reads_, lists_;
+  std::unique_ptr<store::Store> store_;
+  store::MemoryStore* memory_ = nullptr;
   std::unique_ptr<server::Wiring> wiring_;
+  std::optional<base::Error> fatal_;
   frontend::MethodTable forwarding_;
 };
 

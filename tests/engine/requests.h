@@ -1,0 +1,129 @@
+// What the tests of the engine say to a server, and how they read its answers.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "temporal/api/workflowservice/v1/request_response.pb.h"
+#include "tests/engine/world.h"
+
+namespace perdure::engine {
+
+namespace wfs = temporal::api::workflowservice::v1;
+namespace enums = temporal::api::enums::v1;
+using std::chrono::seconds;
+
+inline wfs::StartWorkflowExecutionRequest start_request(const std::string& id, const std::string& queue = "tq") {
+  wfs::StartWorkflowExecutionRequest request;
+  request.set_namespace_("default");
+  request.set_workflow_id(id);
+  request.mutable_workflow_type()->set_name("T");
+  request.mutable_task_queue()->set_name(queue);
+  request.set_request_id("start-" + id);
+  return request;
+}
+
+inline wfs::SignalWorkflowExecutionRequest signal_request(const std::string& id, const std::string& request_id) {
+  wfs::SignalWorkflowExecutionRequest request;
+  request.set_namespace_("default");
+  request.mutable_workflow_execution()->set_workflow_id(id);
+  request.set_signal_name("s");
+  request.set_request_id(request_id);
+  return request;
+}
+
+inline wfs::DescribeWorkflowExecutionRequest describe_request(const std::string& id) {
+  wfs::DescribeWorkflowExecutionRequest request;
+  request.set_namespace_("default");
+  request.mutable_execution()->set_workflow_id(id);
+  return request;
+}
+
+inline wfs::GetWorkflowExecutionHistoryRequest history_request(const std::string& id, bool wait = false) {
+  wfs::GetWorkflowExecutionHistoryRequest request;
+  request.set_namespace_("default");
+  request.mutable_execution()->set_workflow_id(id);
+  request.set_wait_new_event(wait);
+  if (wait) request.set_history_event_filter_type(enums::HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT);
+  return request;
+}
+
+inline wfs::PollWorkflowTaskQueueRequest poll_request(const std::string& queue = "tq") {
+  wfs::PollWorkflowTaskQueueRequest request;
+  request.set_namespace_("default");
+  request.mutable_task_queue()->set_name(queue);
+  request.set_identity("worker");
+  return request;
+}
+
+inline wfs::PollActivityTaskQueueRequest activity_poll(const std::string& queue = "tq") {
+  wfs::PollActivityTaskQueueRequest request;
+  request.set_namespace_("default");
+  request.mutable_task_queue()->set_name(queue);
+  request.set_identity("worker");
+  return request;
+}
+
+inline wfs::RespondWorkflowTaskCompletedRequest completion(const std::string& token) {
+  wfs::RespondWorkflowTaskCompletedRequest request;
+  request.set_namespace_("default");
+  request.set_task_token(token);
+  request.set_identity("worker");
+  return request;
+}
+
+inline void add_activity(wfs::RespondWorkflowTaskCompletedRequest& request, const std::string& id,
+                  seconds start_to_close) {
+  auto& command = *request.add_commands();
+  command.set_command_type(enums::COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK);
+  auto& attributes = *command.mutable_schedule_activity_task_command_attributes();
+  attributes.set_activity_id(id);
+  attributes.mutable_activity_type()->set_name("A");
+  attributes.mutable_task_queue()->set_name("tq");
+  attributes.mutable_start_to_close_timeout()->set_seconds(start_to_close.count());
+}
+
+inline void add_completion(wfs::RespondWorkflowTaskCompletedRequest& request) {
+  auto& command = *request.add_commands();
+  command.set_command_type(enums::COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION);
+  command.mutable_complete_workflow_execution_command_attributes();
+}
+
+inline void add_external_signal(wfs::RespondWorkflowTaskCompletedRequest& request, const std::string& target) {
+  auto& command = *request.add_commands();
+  command.set_command_type(enums::COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION);
+  auto& attributes = *command.mutable_signal_external_workflow_execution_command_attributes();
+  attributes.mutable_execution()->set_workflow_id(target);
+  attributes.set_signal_name("from afar");
+}
+
+inline std::vector<enums::EventType> types(const wfs::GetWorkflowExecutionHistoryResponse& response) {
+  std::vector<enums::EventType> result;
+  for (const auto& event : response.history().events()) result.push_back(event.event_type());
+  return result;
+}
+
+inline std::vector<enums::EventType> history_types(World& world, const std::string& id) {
+  const auto response = world.call<wfs::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory",
+                                                                             history_request(id));
+  EXPECT_TRUE(response) << (response ? "" : response.error().message);
+  return response ? types(*response) : std::vector<enums::EventType>{};
+}
+
+template <class Response>
+Response answer_of(const ClientCall& call) {
+  Response response;
+  EXPECT_TRUE(call.answered());
+  if (call.answered()) {
+    EXPECT_TRUE(call.answer->has_value());
+  }
+  if (call.answered() && call.answer->has_value()) {
+    EXPECT_TRUE(response.ParseFromString(**call.answer));
+  }
+  return response;
+}
+
+}  // namespace perdure::engine
