@@ -99,6 +99,7 @@ class LyingDisk : public base::Disk {
   base::Result<std::unique_ptr<base::File>> lock(const std::string& path) override { return disk_.lock(path); }
   base::Result<std::uint64_t> free_bytes(const std::string& path) override { return disk_.free_bytes(path); }
   std::string network_file_system(const std::string& path) override { return disk_.network_file_system(path); }
+  void pause(base::Duration) override {}
 
  private:
   base::SimDisk& disk_;
