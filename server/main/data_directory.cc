@@ -63,7 +63,9 @@ class Local : public DataDirectory {
   store::Store& store() override { return *store_; }
   const std::string& path() const override { return path_; }
   bool temporary() const override { return temporary_; }
-  std::uint64_t wakes() const override { return log_->wakes() + projection_->wakes() + reads_->wakes(); }
+  std::uint64_t wakes() const override {
+    return log_->wakes() + projection_->wakes() + reads_->wakes() + lists_->wakes();
+  }
   void close() override {
     if (store_) store_->close();
     store_.reset();
