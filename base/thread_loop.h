@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <deque>
@@ -102,6 +103,8 @@ class ThreadLoop : public Interface {
   static constexpr Duration kForever = Duration::max();
 
  private:
+  // With timers set: a machine that was asleep, or whose clock was set forward, is noticed after this.
+  static constexpr Duration kLongestSleep = std::chrono::seconds(5);
   static constexpr std::size_t kTurnTasks =
       256;  // before the end of a turn, so that a flood cannot hold back the log
 
@@ -134,7 +137,7 @@ class ThreadLoop : public Interface {
     std::unique_lock lock(mutex_);
     if (empty() && !stopping_) {
       const Time next = timers_.empty() ? kNever : timers_.begin()->first.first;
-      const Duration most = next == kNever ? kForever : next - clock_.now();
+      const Duration most = next == kNever ? kForever : std::min<Duration>(next - clock_.now(), kLongestSleep);
       if (most > Duration::zero()) {
         sleeping_ = true;
         sleep(lock, most);
