@@ -18,9 +18,10 @@ class Clock {
 // The wall clock, as make_steady_clock() makes it. Lives for the whole process.
 Clock& system_clock();
 
-// A clock that follows `wall` (nanoseconds since the epoch, may be set to anything at any time) but moves with `steady` (nanoseconds
-// since whenever, never goes back). A step forward is taken over at once; after a step back time goes on, slower by a tenth at most,
-// until the two meet again: timers and deadlines neither stand still nor run backwards because somebody set the machine's clock.
+// A clock that follows `wall` (nanoseconds since the epoch, may be set to anything at any time) but moves with `steady`
+// (nanoseconds since whenever, never goes back). A step forward is taken over at once; after a step back time goes on,
+// slower by a tenth at most, until the two meet again: timers and deadlines neither stand still nor run backwards because
+// somebody set the machine's clock.
 using ReadNanoseconds = std::int64_t (*)();
 std::unique_ptr<Clock> make_steady_clock(ReadNanoseconds wall, ReadNanoseconds steady);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "server/core/errors.h"
 #include "server/history/loop.h"
 #include "server/history/token.h"
@@ -46,7 +47,10 @@ base::Status History::start(matching::Matching& matching) {
   catalog::CatalogStore& catalog = *shared.options.catalog;
   TRY_VOID(catalog.load(*shared.options.store));
   base::Status parsed;
+  std::size_t groups = 0, bytes_read = 0;
   const auto replayed = [&](store::GroupNumber number, std::string_view bytes) {
+    ++groups;
+    bytes_read += bytes.size();
     core::pb::Group group;
     if (!group.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
       parsed = base::fail(base::Code::kDataLoss, "group " + std::to_string(number) + " of the log cannot be read");
@@ -63,6 +67,7 @@ base::Status History::start(matching::Matching& matching) {
   };
   TRY(const store::GroupNumber last, shared.options.store->replay(replayed));
   TRY_VOID(std::move(parsed));
+  LOG(kInfo, "recovered", {{"groups", groups}, {"bytes", bytes_read}, {"last_group", last}});
   shared.stream = std::make_unique<Stream>(shared.loops[0]->executor(), *shared.options.store, last);
   catalog.set_append([&shared](std::vector<store::CatalogEntry> entries, Done<void> done) {
     Loop& loop = *shared.loops[0];

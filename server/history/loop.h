@@ -147,6 +147,7 @@ class Loop {
   void schedule_visibility();
   void flush(Done<void> done);
   void flush_visibility();
+  void visibility_flushed(const base::Status& status);
   store::UnitUpdate update_of(Unit& unit);
   store::RunUpdate update_of(Unit& unit, const std::string& run_id, Run& run);
   store::VisibilityRow visibility_row(const Unit& unit, const std::string& run_id, const Run& run) const;
@@ -174,10 +175,10 @@ class Loop {
 
   std::vector<Unit*> dirty_;
   std::vector<std::pair<UnitKey, std::string>> visibility_dirty_;
-  std::vector<Done<void>> visibility_waiters_;
+  std::deque<std::pair<std::uint64_t, Done<void>>> visibility_waiters_;  // with the number of the flush they wait for
   std::vector<store::CatalogEntry> catalog_dirty_;
   bool flush_scheduled_ = false, visibility_scheduled_ = false, flushing_ = false;
-  int visibility_flushes_ = 0;
+  std::uint64_t visibility_begun_ = 0, visibility_ended_ = 0;  // flushes, which end in order
   std::uint64_t bytes_since_flush_ = 0;
   std::atomic<store::GroupNumber> unprojected_from_{kNothing};
 

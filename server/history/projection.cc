@@ -185,32 +185,33 @@ void Loop::flush_visibility() {
     flush->rows.push_back(visibility_row(*unit, run_id, *run));
   }
   visibility_dirty_.clear();
-  ++visibility_flushes_;
+  ++visibility_begun_;
   const Sequence sequence = sequence_;
   when_durable(sequence, [this, sequence, flush](base::Status status) {
-    if (!status) return;
+    if (!status) return visibility_flushed(status);
     flush->position = sequence == 0 ? shared_.stream->durable() : group_of(sequence);
     store_.project_visibility(std::move(*flush), [this](base::Status flushed) {
-      executor_.post(base::Lane::kCompletion, 0, [this, flushed = std::move(flushed)] {
-        --visibility_flushes_;
-        if (visibility_flushes_ > 0 || !visibility_dirty_.empty()) {
-          if (!visibility_dirty_.empty()) schedule_visibility();
-          if (visibility_flushes_ > 0) return;
-        }
-        std::vector<Done<void>> waiters;
-        waiters.swap(visibility_waiters_);
-        for (auto& waiter : waiters) waiter(flushed);
-      });
+      executor_.post(base::Lane::kCompletion, 0, [this, flushed = std::move(flushed)] { visibility_flushed(flushed); });
     });
   });
 }
 
-// Everything that was answered before this call is in rows that are flushed now or already under way.
+void Loop::visibility_flushed(const base::Status& status) {
+  ++visibility_ended_;
+  while (!visibility_waiters_.empty() && visibility_waiters_.front().first <= visibility_ended_) {
+    Done<void> waiter = std::move(visibility_waiters_.front().second);
+    visibility_waiters_.pop_front();
+    waiter(status);
+  }
+}
+
+// Everything that was answered before this call is in rows that are flushed now or already under way. What is flushed after that is
+// not waited for: lists are answered however busy the server is.
 void Loop::await_visibility(Done<void> done) {
   if (ended_) return done(std::unexpected(end_));
-  if (visibility_dirty_.empty() && visibility_flushes_ == 0) return done({});
-  visibility_waiters_.push_back(std::move(done));
   if (!visibility_dirty_.empty()) flush_visibility();
+  if (visibility_begun_ == visibility_ended_) return done({});
+  visibility_waiters_.emplace_back(visibility_begun_, std::move(done));
 }
 
 // ---- wakes of units that are not in memory, retention ---------------------------------------------------------------------------

@@ -9,18 +9,24 @@ namespace {
 
 bool is_loopback(const std::string& ip) { return ip.starts_with("127.") || ip == "::1" || ip == "localhost"; }
 
-void add_common(CLI::App& command, ServerOptions& options) {
+// What is given in words and means something else.
+struct Texts {
+  std::string log_level = "warn", log_format = "text";
+};
+
+void add_common(CLI::App& command, ServerOptions& options, Texts& texts) {
   command.add_option("--ip", options.ip, "Address to listen on")->capture_default_str();
   command.add_option("-p,--port", options.port, "Port of the gRPC API")->capture_default_str()->check(CLI::Range(0, 65535));
   command.add_option("--metrics-port", options.metrics_port, "Port of the Prometheus metrics (off unless given)");
   command.add_flag("--insecure", options.insecure, "Allow an address beyond loopback without TLS");
   command.add_option("-n,--namespace", options.namespaces, "Namespaces to register at start; \"default\" always is");
   command.add_option("--search-attribute", options.search_attributes, "Search attribute to register, Name=Type");
-  command.add_option("--log-level", options.log_level, "debug, info, warn, error or never")->capture_default_str();
+  command.add_option("--log-level", texts.log_level, "debug, info, warn, error or never")->default_str("warn");
+  command.add_option("--log-format", texts.log_format, "text or json")->default_str("text");
 }
 
 struct Ignored {
-  std::string log_format, ui_ip, ui_asset_path, ui_codec_endpoint, ui_public_path;
+  std::string ui_ip, ui_asset_path, ui_codec_endpoint, ui_public_path;
   int ui_port = 0, http_port = 0;
   bool headless = false;
   std::vector<std::string> dynamic_config, pragmas;
@@ -29,7 +35,6 @@ struct Ignored {
 // Flags of `temporal server start-dev` that stand for something not built: taken, and said so in one line each.
 void add_ignored(CLI::App& command, Ignored& ignored) {
   command.add_flag("--headless", ignored.headless, "No web UI (there is none yet)");
-  command.add_option("--log-format", ignored.log_format, "Accepted");
   command.add_option("--ui-port", ignored.ui_port, "Accepted; there is no web UI yet");
   command.add_option("--ui-ip", ignored.ui_ip, "Accepted; there is no web UI yet");
   command.add_option("--ui-asset-path", ignored.ui_asset_path, "Accepted; there is no web UI yet");
@@ -53,6 +58,16 @@ void note_ignored(const CLI::App& command, const Ignored& ignored, ServerOptions
   if (command.count("--http-port") > 0) options.ignored.push_back("--http-port: there is no HTTP API yet");
 }
 
+bool read(const Texts& texts, ServerOptions& options) {
+  const auto level = base::log_level_of(texts.log_level);
+  const bool json = texts.log_format == "json";
+  // "pretty" was a format of Temporal's once.
+  if (!level || (!json && texts.log_format != "text" && texts.log_format != "pretty")) return false;
+  options.log_level = *level;
+  options.log_format = json ? base::LogFormat::kJson : base::LogFormat::kText;
+  return true;
+}
+
 Parsed refuse(const std::string& text) {
   std::fprintf(stderr, "perdure: %s\n", text.c_str());
   return {std::nullopt, kExitUsage};
@@ -62,6 +77,7 @@ Parsed refuse(const std::string& text) {
 
 Parsed parse_command_line(int count, char** arguments) {
   ServerOptions options;
+  Texts texts;
   Ignored ignored;
   CLI::App app{"Perdure: durable execution that speaks the Temporal API"};
   app.name("perdure");
@@ -71,11 +87,11 @@ Parsed parse_command_line(int count, char** arguments) {
   server->require_subcommand(1);
   CLI::App* start = server->add_subcommand("start", "Run the durable server");
   start->add_option("--data", options.data, "Data directory")->capture_default_str();
-  add_common(*start, options);
+  add_common(*start, options, texts);
   CLI::App* dev = server->add_subcommand(
       "start-dev", "Run a server for development; data is gone at the end unless --db-filename is given");
   dev->add_option("-f,--db-filename", options.db_filename, "Keep the data in this directory");
-  add_common(*dev, options);
+  add_common(*dev, options, texts);
   add_ignored(*dev, ignored);
   try {
     app.parse(count, arguments);
@@ -86,6 +102,9 @@ Parsed parse_command_line(int count, char** arguments) {
   if (options.dev) note_ignored(*dev, ignored, options);
   if (!is_loopback(options.ip) && !options.insecure) {
     return refuse("--ip " + options.ip + " is reachable from other machines; give --insecure if that is meant");
+  }
+  if (!read(texts, options)) {
+    return refuse("--log-level is one of debug, info, warn, error and never, --log-format one of text and json");
   }
   for (const std::string& attribute : options.search_attributes) {
     const std::size_t sign = attribute.find('=');

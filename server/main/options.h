@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
+
 namespace perdure::server {
 
 inline constexpr const char* kVersion = "0.1.0";       // of Perdure
@@ -29,7 +31,8 @@ struct ServerOptions {
   bool insecure = false;
   std::vector<std::string> namespaces;
   std::vector<std::string> search_attributes;  // Name=Type
-  std::string log_level = "warn";
+  base::LogLevel log_level = base::LogLevel::kWarn;
+  base::LogFormat log_format = base::LogFormat::kText;
   std::vector<std::string> ignored;       // what was given but means nothing here, one line each
 };
 

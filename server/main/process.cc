@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/executor.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "base/signals.h"
 #include "server/frontend/grpc/door.h"
@@ -31,9 +32,13 @@ using std::chrono::seconds;
 constexpr base::Duration kGrace = std::chrono::milliseconds(1000);  // calls under way have this long to end
 constexpr base::Duration kMost = std::chrono::milliseconds(1700);   // and the whole end takes no longer
 
-int complain(const std::string& what, int exit) {
-  std::fprintf(stderr, "perdure: %s\n", what.c_str());
-  return exit;
+// People get a sentence, programs that read the log get an event.
+void tell(const ServerOptions& options, base::LogLevel level, const char* event, const std::string& what) {
+  if (options.log_format == base::LogFormat::kJson) {
+    if (base::logs(level)) base::log_line(level, event, {{"reason", what}});
+  } else {
+    std::fprintf(stderr, "%s: %s\n", level == base::LogLevel::kWarn ? "warning" : "perdure", what.c_str());
+  }
 }
 
 int exit_of(const base::Error& error) {
@@ -48,7 +53,7 @@ void banner(const ServerOptions& options, int port, const DataDirectory& data) {
     std::printf("metrics  http://%s:%d/metrics\n", options.ip.c_str(), options.metrics_port);
   std::printf("data     %s%s\n", data.path().c_str(),
               data.temporary() ? " (temporary, removed at the end)" : "");
-  for (const std::string& line : options.ignored) std::fprintf(stderr, "warning: %s\n", line.c_str());
+  for (const std::string& line : options.ignored) tell(options, base::LogLevel::kWarn, "flag_ignored", line);
   std::fflush(stdout);
 }
 
@@ -107,8 +112,8 @@ base::Status Running::start() {
                       .seed = static_cast<std::uint64_t>(clock.now().time_since_epoch().count()),
                       .store_name = "local",
                       .on_fatal = [this](const base::Error& error) {
-                        std::fprintf(stderr, "perdure: the log cannot be written (%s): stopping\n",
-                                     error.message.c_str());
+                        tell(options, base::LogLevel::kError, "log_lost",
+                             "the log cannot be written (" + error.message + "): stopping");
                         log_lost = true;
                         base::raise_stop();
                       }};
@@ -139,6 +144,7 @@ int Running::stop(int exit) {
   });
   if (!wait_or_signal(closed, kMost)) end_at_once(exit);
   closing.join();
+  LOG(kInfo, "stopped");
   return log_lost ? kExitLogLost : exit;
 }
 
@@ -158,6 +164,7 @@ void Running::close_all() {
 }
 
 void Running::end_at_once(int exit) {
+  LOG(kInfo, "stopped_at_once");
   std::error_code ignored;
   if (data && data->temporary()) std::filesystem::remove_all(data->path(), ignored);
   _exit(log_lost ? kExitLogLost : exit);
@@ -168,12 +175,17 @@ void Running::end_at_once(int exit) {
 int serve(const ServerOptions& options) {
   base::block_stop_signals();
   Running running{.options = options};
+  base::start_log(options.log_level, options.log_format, base::system_clock());
+  LOG(kInfo, "starting", {{"version", kVersion}, {"api_version", kApiVersionText}});
   if (const base::Status started = running.start(); !started) {
-    return running.stop(complain(started.error().message, exit_of(started.error())));
+    tell(options, base::LogLevel::kError, "start_failed", started.error().message);
+    return running.stop(exit_of(started.error()));
   }
   banner(options, running.door->port(), *running.data);
+  LOG(kInfo, "started", {{"ip", options.ip}, {"port", running.door->port()}, {"data", running.data->path()}});
   while (!base::wait_for_stop_signal(seconds(3600))) {
   }
+  LOG(kInfo, "stopping");
   return running.stop(kExitOk);
 }
 

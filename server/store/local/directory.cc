@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <sstream>
 
+#include "base/log.h"
 #include "server/store/local/log_format.h"
 
 namespace perdure::store::local {
@@ -128,7 +129,13 @@ void Directory::measure() {
     make_room();
     has_ballast = limits_.ballast_bytes == 0;
   }
-  low_space_ = *free < limits_.low_mark || !has_ballast;
+  const bool low = *free < limits_.low_mark || !has_ballast;
+  if (low_space_.exchange(low) == low) return;
+  if (low) {
+    LOG(kWarn, "low_space", {{"data", path_}, {"free_bytes", *free}, {"low_mark", limits_.low_mark}});
+  } else {
+    LOG(kInfo, "space_again", {{"data", path_}, {"free_bytes", *free}});
+  }
 }
 
 // A crash may have left a file whose reservation was not synced.
@@ -146,7 +153,7 @@ Status Directory::make_ballast() {
 }
 
 void Directory::make_room() {
-  low_space_ = true;
+  if (!low_space_.exchange(true)) LOG(kWarn, "disk_full", {{"data", path_}});
   static_cast<void>(disk_.remove(path_ + "/" + kBallast));
 }
 
