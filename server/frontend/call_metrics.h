@@ -10,6 +10,8 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "base/histogram.h"
+#include "base/log.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "server/frontend/method_table.h"
@@ -19,12 +21,7 @@ namespace perdure::frontend {
 class CallMetrics {
  public:
   static constexpr std::size_t kCodes = 17;  // of base::Code
-  // Upper bounds of the latency buckets; beyond the last one stands +Inf.
-  static constexpr std::array<base::Duration, 12> kBounds = {
-      std::chrono::milliseconds(1),   std::chrono::milliseconds(2),   std::chrono::milliseconds(5),
-      std::chrono::milliseconds(10),  std::chrono::milliseconds(20),  std::chrono::milliseconds(50),
-      std::chrono::milliseconds(100), std::chrono::milliseconds(200), std::chrono::milliseconds(500),
-      std::chrono::seconds(1),        std::chrono::seconds(5),        std::chrono::seconds(60)};
+  static constexpr auto kBounds = base::Histogram::kBounds;
 
   struct Row {
     std::array<std::atomic<std::uint64_t>, kCodes> ended{};                // by code
@@ -44,10 +41,11 @@ class CallMetrics {
     pending_.fetch_sub(1, std::memory_order_relaxed);
     Row& row = rows_.find(name_of(method))->second;
     row.ended[static_cast<std::size_t>(code) % kCodes].fetch_add(1, std::memory_order_relaxed);
-    std::size_t bucket = 0;
-    while (bucket < kBounds.size() && took > kBounds[bucket]) ++bucket;
-    row.latency[bucket].fetch_add(1, std::memory_order_relaxed);
+    row.latency[base::Histogram::bucket_of(took)].fetch_add(1, std::memory_order_relaxed);
     row.nanoseconds.fetch_add(static_cast<std::uint64_t>(took.count()), std::memory_order_relaxed);
+    if (code == base::Code::kInternal || code == base::Code::kDataLoss) {  // never the client's fault
+      LOG(kError, "call_failed", {{"operation", name_of(method)}, {"code", static_cast<int>(code)}});
+    }
   }
 
   std::int64_t pending() const { return pending_.load(std::memory_order_relaxed); }

@@ -8,6 +8,9 @@
 #include <vector>
 
 #include "server/frontend/call_metrics.h"
+#include "server/history/figures.h"
+#include "server/matching/figures.h"
+#include "server/store/measured_store.h"
 #include "server/store/store.h"
 
 namespace perdure::gateway {
@@ -26,6 +29,10 @@ struct MetricSources {
   const store::Store* store = nullptr;
   std::string version;
   std::function<std::uint64_t()> wakes;  // of all loops since the start (rule E15); absent: none
+  const store::MeasuredStore* operations = nullptr;
+  std::function<history::HistoryFigures()> history;
+  std::function<matching::MatchingFigures()> matching;
+  std::function<std::string(const std::string& id)> namespace_name;
 };
 
 // One scrape. Any thread.

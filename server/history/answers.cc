@@ -153,7 +153,7 @@ void Loop::park_history(Unit& unit, Run& run, HistoryRequest request, Done<Histo
   const Time until = request.wait_until;
   const UnitKey key = unit.key;
   const std::string run_id = request.run_id;
-  run.waiters.push_back({id, std::move(request), std::move(done)});
+  run.waiters.push_back({id, std::move(request), std::move(done), Counted(waiting_)});
   executor_.call_at(until, [this, key, run_id, id] {
     Unit* unit = find_unit(key);
     Run* run = unit ? unit->find(run_id) : nullptr;

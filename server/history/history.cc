@@ -107,17 +107,27 @@ void on_loop(Shared& shared, const UnitKey& key, base::Lane lane, std::size_t by
         base::Error{base::Code::kUnavailable, "the server has lost its log; please retry", {}}));
   Loop& loop = shared.loop_of(key);
   auto kept = std::make_shared<Done<T>>(std::move(done));
-  const bool posted = loop.executor().post(lane, bytes, [&loop, kept, work = std::move(work)]() mutable {
+  const auto held = static_cast<std::int64_t>(bytes);
+  shared.mailbox_bytes.fetch_add(held, std::memory_order_relaxed);
+  const bool posted = loop.executor().post(lane, bytes, [&shared, &loop, held, kept, work = std::move(work)]() mutable {
+    shared.mailbox_bytes.fetch_sub(held, std::memory_order_relaxed);
     work(loop, std::move(*kept));
   });
-  if (!posted) (*kept)(std::unexpected(core::overloaded("the queue of this shard is full; please retry")));
+  if (posted) return;
+  shared.mailbox_bytes.fetch_sub(held, std::memory_order_relaxed);
+  shared.refused_mailbox.fetch_add(1, std::memory_order_relaxed);
+  (*kept)(std::unexpected(core::overloaded("the queue of this shard is full; please retry")));
 }
 
 // Beyond the bound of what is not projected yet, and on a disk that is almost full, new work is refused (rules E10, E11).
-std::optional<base::Error> refuse_new_work(const Shared& shared) {
+std::optional<base::Error> refuse_new_work(Shared& shared) {
   const store::Statistics now = shared.options.store->statistics();
-  if (now.low_space) return core::overloaded("the disk is almost full: new work is refused until space is freed");
+  if (now.low_space) {
+    shared.refused_low_space.fetch_add(1, std::memory_order_relaxed);
+    return core::overloaded("the disk is almost full: new work is refused until space is freed");
+  }
   if (now.unprojected_bytes > shared.options.refuse_bytes) {
+    shared.refused_unprojected.fetch_add(1, std::memory_order_relaxed);
     return core::overloaded("the server is behind with writing to its database; please retry");
   }
   return std::nullopt;
@@ -201,6 +211,19 @@ void History::await_visibility(Done<void> done) {
       });
     });
   }
+}
+
+HistoryFigures History::figures() const {
+  const Shared& shared = engine_->shared;
+  HistoryFigures found;
+  for (const auto& loop : shared.loops) {
+    loop->executor().run_and_wait([&] { found.add(loop->figures()); });
+  }
+  found.mailbox_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(0, shared.mailbox_bytes.load()));
+  found.refused_mailbox = shared.refused_mailbox.load();
+  found.refused_unprojected = shared.refused_unprojected.load();
+  found.refused_low_space = shared.refused_low_space.load();
+  return found;
 }
 
 // ---- TaskStarter ---------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 #include "server/catalog/catalog.h"
 #include "server/core/command.h"
 #include "server/core/limits/limits.h"
+#include "server/history/figures.h"
 #include "server/history/token.h"
 #include "server/matching/matching.h"
 #include "server/store/store.h"
@@ -97,6 +98,9 @@ class History : public matching::TaskStarter {
 
   // Waits until visibility shows everything acknowledged before this call (rule E11).
   void await_visibility(Done<void> done);
+
+  // What is counted, of all loops. Waits for their executors: not from one of several.
+  HistoryFigures figures() const;
 
   // TaskStarter, for Matching.
   void start_task(const matching::Offer& offer, const matching::Poller& poller, Done<std::string> done) override;

@@ -155,6 +155,7 @@ void Loop::decide_now(Unit& unit, PendingCommand pending) {
   }
   core::Decision decision = core::decide(loaded, now, std::move(pending.command), env);
   if (!decision.reply && decision.reply.error().code == base::Code::kDataLoss) quarantine(unit, decision.reply.error().message);
+  if (!decision.reply && decision.reply.error().code == base::Code::kResourceExhausted) ++counted_.refused_execution;
   const bool changed = !decision.records.empty();
   if (decision.reply && !query_results.empty()) take_query_results(unit.runs[completed_run], query_results);
   if (changed) install(unit, decision);
@@ -191,6 +192,7 @@ void Loop::install_run_change(Unit& unit, core::RunChange& change) {
   Run& run = unit.runs[change.run_id];
   run.loaded = true;
   run.dirty = true;
+  count_change(unit, run.state, change);
   if (change.deleted) {
     run.deleted = true;
     run.state = core::RunState{};

@@ -36,6 +36,8 @@ struct Shared {
   std::unique_ptr<Stream> stream;
   std::vector<std::unique_ptr<class Loop>> loops;
   std::atomic<bool> ended{false};       // the stream has ended: nothing is answered from memory any more
+  std::atomic<std::int64_t> mailbox_bytes{0};  // of requests that wait for their executor
+  std::atomic<std::uint64_t> refused_mailbox{0}, refused_unprojected{0}, refused_low_space{0};
   Loop& loop_of(const UnitKey& key);
 };
 
@@ -71,6 +73,8 @@ class Loop {
   // No group below this one holds records of this loop that are not projected. Any thread.
   store::GroupNumber unprojected_from() const { return unprojected_from_.load(std::memory_order_acquire); }
 
+  HistoryFigures figures() const;
+
   // Runs when the records of `sequence` are durable, or at once; with an error when the stream has ended.
   void when_durable(Sequence sequence, std::move_only_function<void(base::Status)> then);
 
@@ -103,6 +107,7 @@ class Loop {
   void decide_now(Unit& unit, PendingCommand pending);
   void install(Unit& unit, core::Decision& decision);
   void install_run_change(Unit& unit, core::RunChange& change);
+  void count_change(const Unit& unit, const core::RunState& before, const core::RunChange& change);
   void after_change(Unit& unit, const std::vector<core::RunChange>& changes);
   void end_of_turn();
   // The records so far become a group of their own: what is decided from now on is not in it.
@@ -160,6 +165,8 @@ class Loop {
   store::Store& store_;
   base::Random random_;
 
+  HistoryFigures counted_;              // the counters; gauges are filled in when somebody asks
+  std::int64_t waiting_ = 0;            // history waiters of all units
   std::unordered_map<UnitKey, std::unique_ptr<Unit>, UnitKeyHash> units_;
   std::list<Unit*> ages_;               // most recently used first
   std::size_t cached_bytes_ = 0;

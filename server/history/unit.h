@@ -11,6 +11,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/core/decide.h"
@@ -48,11 +49,29 @@ class EventCache {
   std::deque<std::shared_ptr<const std::string>> events_;
 };
 
+// One more in a number for as long as it lives.
+class Counted {
+ public:
+  explicit Counted(std::int64_t& number) : number_(&number) { ++number; }
+  Counted(Counted&& other) noexcept : number_(std::exchange(other.number_, nullptr)) {}
+  Counted& operator=(Counted&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Counted() {
+    if (number_ != nullptr) --*number_;
+  }
+
+ private:
+  std::int64_t* number_;
+};
+
 // A GetWorkflowExecutionHistory that waits for something new.
 struct HistoryWaiter {
   std::uint64_t id = 0;
   HistoryRequest request;
   Done<HistoryPage> done;
+  Counted counted;
 };
 
 // A query that waits for a workflow task to ride on (WT-51).

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "server/main/data_directory.h"
 #include "server/main/setup.h"
 #include "server/main/wiring.h"
+#include "server/store/measured_store.h"
 
 namespace perdure::server {
 namespace {
@@ -82,6 +84,7 @@ int door_loops() { return static_cast<int>(std::max(1u, std::thread::hardware_co
 // What runs, in the order in which it may be destroyed from the end.
 struct Running {
   const ServerOptions& options;
+  std::optional<store::MeasuredStore> measured;  // what data holds, counted; told until data is closed
   std::unique_ptr<DataDirectory> data;
   std::vector<std::unique_ptr<base::Executor>> executors;
   std::atomic<bool> log_lost{false};
@@ -104,11 +107,12 @@ struct Running {
 base::Status Running::start() {
   TRY(data, DataDirectory::open(options));
   const base::Clock& clock = base::system_clock();
+  measured.emplace(data->store(), clock);
   const unsigned count = std::max(2u, std::thread::hardware_concurrency()) - 1;
   for (unsigned i = 0; i < count; ++i)
     executors.push_back(base::make_thread_executor("loop-" + std::to_string(i), clock));
   WiringOptions wired{.clock = &clock,
-                      .store = &data->store(),
+                      .store = &*measured,
                       .seed = static_cast<std::uint64_t>(clock.now().time_since_epoch().count()),
                       .store_name = "local",
                       .on_fatal = [this](const base::Error& error) {
@@ -130,7 +134,16 @@ base::Status Running::start() {
     for (const auto& executor : executors) sum += executor->wakes();
     return sum;
   };
-  TRY(metrics, open_metrics(options, {calls.get(), &data->store(), kVersion, wakes}));
+  gateway::MetricSources sources{calls.get(), &data->store(), kVersion, wakes};
+  sources.operations = &*measured;
+  sources.history = [this] { return wiring->history_figures(); };
+  sources.matching = [this] { return wiring->matching_figures(); };
+  sources.namespace_name = [this](const std::string& id) {
+    const auto catalog = wiring->catalog();
+    const core::Namespace* found = catalog->find_by_id(id);
+    return found ? found->name() : std::string();
+  };
+  TRY(metrics, open_metrics(options, std::move(sources)));
   return {};
 }
 

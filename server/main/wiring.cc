@@ -138,6 +138,10 @@ void Wiring::stop(store::Done<void> done) {
   parts_->history.stop(std::move(done));
 }
 
+history::HistoryFigures Wiring::history_figures() const { return parts_->history.figures(); }
+matching::MatchingFigures Wiring::matching_figures() const { return parts_->matching.figures(); }
+std::shared_ptr<const core::Catalog> Wiring::catalog() const { return parts_->catalog.snapshot(); }
+
 const frontend::MethodTable& Wiring::methods() const { return parts_->methods; }
 
 }  // namespace perdure::server

@@ -8,8 +8,11 @@
 
 #include "base/clock.h"
 #include "base/executor.h"
+#include "server/core/catalog.h"
 #include "server/core/limits/limits.h"
 #include "server/frontend/method_table.h"
+#include "server/history/figures.h"
+#include "server/matching/figures.h"
 #include "server/store/store.h"
 
 namespace perdure::server {
@@ -38,6 +41,11 @@ class Wiring {
   void stop(store::Done<void> done);
 
   const frontend::MethodTable& methods() const;
+  // For the metrics. They wait for the executors: not from one of several.
+  history::HistoryFigures history_figures() const;
+  matching::MatchingFigures matching_figures() const;
+  // The catalog as it is now: any thread.
+  std::shared_ptr<const core::Catalog> catalog() const;
 
  private:
   struct Parts;

@@ -129,6 +129,9 @@ class Matching::Home : public std::enable_shared_from_this<Matching::Home> {
   void forget_sticky_queue(QueueKey key);
   void drain();
 
+  base::Executor& executor() const { return executor_; }
+  MatchingFigures figures() const;
+
   void end_of_poll(Poll& poll, Time now);
   void end_of_query(Query& query, Time now);
   void look_at(Queue& queue, Time now);
@@ -150,6 +153,7 @@ class Matching::Home : public std::enable_shared_from_this<Matching::Home> {
   void deliver(Queue& queue, const core::IdlePoll& poll, const core::TaskIdentity& task, std::string response);
   void park_again(Queue& queue, const core::IdlePoll& poll);
   void finish(std::shared_ptr<Poll> poll, Result<std::string> answer);
+  void count_delivery(const Queue& queue, const core::IdlePoll& poll, Time due);
   void end_idle_polls(const std::function<bool(const Poll&)>& which);
   Offer offer_of(const Queue& queue, const core::TaskReference& task) const;
 
@@ -184,6 +188,7 @@ class Matching::Home : public std::enable_shared_from_this<Matching::Home> {
   std::optional<Time> lost_at_;        // a queue was unloaded for want of room
   std::uint64_t stream_ = 0;           // the newest seen in offers
   bool draining_ = false;
+  MatchingFigures counted_;            // the counters; gauges are filled in when somebody asks
 
   Alarms alarms_;
   base::TimerId timer_ = 0;

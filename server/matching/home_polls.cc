@@ -44,6 +44,7 @@ void Matching::Home::take_poll(Queue& queue, std::shared_ptr<Poll> poll, const P
   if (cancelled_early_.erase(poll->id) > 0 || draining_ || poll->end < at) {
     poll->done(std::string());
   } else if (polls_.size() >= kMostPolls) {
+    ++counted_.refused_polls;
     poll->done(std::unexpected(core::overloaded("too many polls wait")));
   } else {
     ++queue.live;
@@ -117,6 +118,7 @@ void Matching::Home::deliver(Queue& queue, const core::IdlePoll& idle, const cor
     queue.value.undone(task, now());
     return options_.starter->undo_start(offer, response);
   }
+  if (const core::TaskReference* due = queue.value.window().find_under_way(task)) count_delivery(queue, idle, due->time);
   append_hints(response, queue.key.kind, queue.value.started(task, idle, now()));
   finish(found->second, std::move(response));
 }
@@ -138,6 +140,7 @@ void Matching::Home::finish(std::shared_ptr<Poll> poll, Result<std::string> answ
   Queue& queue = *poll->queue;
   --queue.live;
   queue.value.poll_ended(poll->poller.identity, now());
+  if (answer && answer->empty()) ++counted_.counters[{queue.key.namespace_id, queue.key.kind}].timeouts;
   poll->done(std::move(answer));
 }
 

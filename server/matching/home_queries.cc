@@ -44,6 +44,7 @@ void Matching::Home::query(QueryTask task) {
   if (draining_) return task.taken(base::fail(base::Code::kUnavailable, "the server is shutting down"));
   Queue& queue = open(task.queue);
   if (queue.queries.size() >= kMostQueries || query_bytes_ + bytes_of(task) > kMostQueryBytes) {
+    ++counted_.refused_queries;
     return task.taken(std::unexpected(core::overloaded("too many queries wait")));
   }
   if (task.fallback) queue.sticky = true;

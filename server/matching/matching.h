@@ -17,6 +17,7 @@
 
 #include "base/executor.h"
 #include "server/core/state.h"
+#include "server/matching/figures.h"
 #include "server/store/store.h"
 #include "temporal/api/taskqueue/v1/message.pb.h"
 
@@ -135,6 +136,9 @@ class Matching {
   // All parked polls end empty; new ones are answered empty at once; queries that wait fail UNAVAILABLE. For shutdown. A poll whose
   // task is being started still gets it.
   void drain();
+
+  // What is counted, of all homes. Waits for their executors: not from one of several.
+  MatchingFigures figures() const;
 
   class Home;  // internal: home.h
 

@@ -29,7 +29,7 @@ def python_suite(address, names):
 
 def go_suite(address, names):
     chosen = ["-run", "TestScenarios$/^(" + "|".join(names) + ")$"] if names else []
-    command = [toolchain.go(), "test", "-json", "-count=1", "-parallel", "16", "-timeout", "150s", *chosen, "./..."]
+    command = [toolchain.go(), "test", "-json", "-count=1", "-parallel", "16", "-timeout", "600s", *chosen, "./..."]
     began = time.monotonic()
     process = subprocess.Popen(command, cwd=HERE / "go", env={**os.environ, "PERDURE_ADDRESS": address},
                                stdout=subprocess.PIPE, text=True)

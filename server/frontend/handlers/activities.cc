@@ -1,4 +1,5 @@
 // Activity tasks: polls, heartbeats and results, by token and by id.
+#include "server/core/activity/failures.h"
 #include "server/frontend/api.h"
 #include "server/frontend/method.h"
 #include "server/frontend/poll.h"
@@ -59,16 +60,37 @@ Status complete(Services& services, const CallPtr& call, Request request) {
   return {};
 }
 
-template <class Request>
+// What of the report is too large to be kept, and what stands in its place.
+template <class Response, class Request>
+Response reported_failures(const Request& request, const core::Limits& limits) {
+  Response response;
+  if (request.last_heartbeat_details().ByteSizeLong() > limits.blob_size) {
+    *response.add_failures() = core::server_failure("Heartbeat details exceed size limit.", true);
+  }
+  if (request.failure().ByteSizeLong() > limits.blob_size) {
+    *response.add_failures() = core::server_failure("Failure exceeds size limit.", true);
+  }
+  return response;
+}
+
+template <class Request, class Response>
 Status fail_activity(Services& services, const CallPtr& call, Request request) {
   TRY(TaskTarget target, target_of(services, request));
   if (request.has_failure() && !request.failure().has_application_failure_info()) {
     return invalid_argument("Failure must have ApplicationFailureInfo.");
   }
+  const auto response = reported_failures<Response>(request, services.limits);
   core::FailActivity command{.task = std::move(target.task), .failure = std::move(*request.mutable_failure()),
                              .identity = std::move(*request.mutable_identity())};
   if (request.has_last_heartbeat_details()) command.last_heartbeat_details = std::move(*request.mutable_last_heartbeat_details());
-  services.executions.execute(std::move(target.key), std::move(command), call->request().size(), nothing_to(call));
+  services.executions.execute(std::move(target.key), std::move(command), call->request().size(),
+                              [call, bytes = response.SerializeAsString()](Result<core::Reply> reply) {
+                                if (reply) {
+                                  call->finish(bytes);
+                                } else {
+                                  call->finish(std::unexpected(std::move(reply).error()));
+                                }
+                              });
   return {};
 }
 
@@ -95,8 +117,10 @@ void add_activity_methods(MethodTable& table, Services& services) {
       heartbeat<wfs::RecordActivityTaskHeartbeatByIdRequest, wfs::RecordActivityTaskHeartbeatByIdResponse>);
   add("RespondActivityTaskCompleted", RateClass::kExecution, complete<wfs::RespondActivityTaskCompletedRequest>);
   add("RespondActivityTaskCompletedById", RateClass::kExecution, complete<wfs::RespondActivityTaskCompletedByIdRequest>);
-  add("RespondActivityTaskFailed", RateClass::kExecution, fail_activity<wfs::RespondActivityTaskFailedRequest>);
-  add("RespondActivityTaskFailedById", RateClass::kExecution, fail_activity<wfs::RespondActivityTaskFailedByIdRequest>);
+  add("RespondActivityTaskFailed", RateClass::kExecution,
+      fail_activity<wfs::RespondActivityTaskFailedRequest, wfs::RespondActivityTaskFailedResponse>);
+  add("RespondActivityTaskFailedById", RateClass::kExecution,
+      fail_activity<wfs::RespondActivityTaskFailedByIdRequest, wfs::RespondActivityTaskFailedByIdResponse>);
   add("RespondActivityTaskCanceled", RateClass::kExecution, cancel<wfs::RespondActivityTaskCanceledRequest>);
   add("RespondActivityTaskCanceledById", RateClass::kExecution, cancel<wfs::RespondActivityTaskCanceledByIdRequest>);
 }

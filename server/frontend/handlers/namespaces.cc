@@ -41,8 +41,7 @@ void fill(Response& response, const core::Namespace& ns, const core::Limits& lim
   info.mutable_limits()->set_blob_size_limit_error(static_cast<std::int64_t>(limits.blob_size));
   info.mutable_limits()->set_memo_size_limit_error(static_cast<std::int64_t>(limits.memo_size));
   info.mutable_limits()->set_workflow_task_completion_size_limit_error(kCompletionSizeLimit);
-  // A leftover of the time when schedules were an experiment: always true on the wire. GetSystemInfo.supports_schedules counts.
-  info.set_supports_schedules(true);
+  info.set_supports_schedules(false);  // not built: the web UI looks here
   auto& config = *response.mutable_config();
   core::assign(config.mutable_workflow_execution_retention_ttl(), ns.retention());
   config.mutable_bad_binaries();

@@ -91,7 +91,7 @@ def successor(event):
     return getattr(attributes(event), "new_execution_run_id", "")
 
 
-async def eventually(look, deadline=20.0):
+async def eventually(look, deadline=60.0):
     """Repeat the coroutine function until it returns something true, and return that."""
     end = time.monotonic() + deadline
     while True:
@@ -144,7 +144,7 @@ class Scenario:
 
     async def start(self, workflow, *arguments, part="", **options) -> WorkflowHandle:
         # A busy machine must not look like a worker that is gone: no workflow task times out unless a scenario wants it.
-        options = {"id": self.id(part), "task_queue": self.queue, "execution_timeout": timedelta(seconds=90),
+        options = {"id": self.id(part), "task_queue": self.queue, "execution_timeout": timedelta(seconds=240),
                    "task_timeout": timedelta(seconds=60), **options}
         handle = await self.client.start_workflow(workflow, args=list(arguments), **options)
         self.check(handle)

@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 from harness import attributes, eventually, raises, scenario, type_of
 
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)  # for a query: the SDK's own limit is shorter
 
 
 @workflow.defn
@@ -206,9 +207,9 @@ async def query_running(trial):
     async with trial.worker(Collects):
         handle = await trial.start(Collects.run, 1)
         await trial.wait_for(handle, "WorkflowTaskCompleted")
-        assert await handle.query(Collects.got) == []
+        assert await handle.query(Collects.got, rpc_timeout=MINUTE) == []
         await handle.signal(Collects.put, "seen")
-        assert await handle.query(Collects.got) == ["seen"]
+        assert await handle.query(Collects.got, rpc_timeout=MINUTE) == ["seen"]
         assert await handle.result() == ["seen"]
 
 
@@ -238,7 +239,7 @@ async def query_closed(trial):
 
     async def answered():
         try:
-            return await handle.query(Remembers.remembered) == "kept in the history"
+            return await handle.query(Remembers.remembered, rpc_timeout=MINUTE) == "kept in the history"
         except RPCError as error:  # the incumbent may cancel one that meets the first worker's queue
             assert error.status == RPCStatusCode.CANCELLED, error
             return False
@@ -253,10 +254,10 @@ async def query_failing(trial):
         handle = await trial.start(Collects.run, 1)
         await trial.wait_for(handle, "WorkflowTaskCompleted")
         with raises(WorkflowQueryFailedError) as caught:
-            await handle.query(Collects.broken)
+            await handle.query(Collects.broken, rpc_timeout=MINUTE)
         assert "this query always fails" in str(caught[0])
         with raises(WorkflowQueryFailedError) as caught:
-            await handle.query("nobody_knows")
+            await handle.query("nobody_knows", rpc_timeout=MINUTE)
         assert "nobody_knows" in str(caught[0])
         await handle.signal(Collects.put, "end")
         assert await handle.result() == ["end"]
@@ -268,6 +269,6 @@ async def query_rejected(trial):
         handle = await trial.start(Collects.run, 0)
         await handle.result()
         with raises(WorkflowQueryRejectedError) as caught:
-            await handle.query(Collects.got, reject_condition=QueryRejectCondition.NOT_OPEN)
+            await handle.query(Collects.got, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=MINUTE)
         assert caught[0].status == WorkflowExecutionStatus.COMPLETED
-        assert await handle.query(Collects.got) == []
+        assert await handle.query(Collects.got, rpc_timeout=MINUTE) == []

@@ -7,7 +7,7 @@ from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 
 from harness import attributes, eventually, scenario, type_of
-from messages import Collects
+from messages import MINUTE, Collects
 
 HOLD = None  # a threading.Event that the workflow waits for, blocking its task; only in a worker process
 
@@ -100,10 +100,10 @@ async def cache_zero(trial):
     async with trial.worker(Steps, activities=[work], max_cached_workflows=0, max_concurrent_workflow_task_polls=1):
         handle = await trial.start(Steps.run)
         await reached.wait()
-        assert await handle.query(Steps.got) == [0, 10]
+        assert await handle.query(Steps.got, rpc_timeout=MINUTE) == [0, 10]
         go_on.set()
         assert await handle.result() == [0, 10, 20]
-        assert await handle.query(Steps.got) == [0, 10, 20]
+        assert await handle.query(Steps.got, rpc_timeout=MINUTE) == [0, 10, 20]
 
 
 @scenario
