@@ -57,6 +57,26 @@ void RandomMessage::fill(Message& message, int depth) {
   }
 }
 
+void RandomMessage::change(Message& message, int depth) {
+  const auto& type = *message.GetDescriptor();
+  const auto& reflection = *message.GetReflection();
+  if (type.field_count() == 0) return;
+  std::vector<const FieldDescriptor*> held;
+  reflection.ListFields(message, &held);
+  std::erase_if(held, [](const FieldDescriptor* field) {
+    return field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE || field->is_map();
+  });
+  if (!held.empty() && !one_in(3)) {
+    const FieldDescriptor& field = *held[random_.below(held.size())];
+    if (!field.is_repeated()) return change(*reflection.MutableMessage(&message, &field), depth + 1);
+    const auto size = static_cast<std::uint64_t>(reflection.FieldSize(message, &field));
+    return change(*reflection.MutableRepeatedMessage(&message, &field, static_cast<int>(random_.below(size))), depth + 1);
+  }
+  const FieldDescriptor& field = *type.field(static_cast<int>(random_.below(static_cast<std::uint64_t>(type.field_count()))));
+  if (one_in(4)) return reflection.ClearField(&message, &field);
+  set(message, field, depth + 3);
+}
+
 void RandomMessage::set_number(Message& message, const FieldDescriptor& field) {
   const auto& reflection = *message.GetReflection();
   const bool add = field.is_repeated();

@@ -19,6 +19,9 @@ class RandomMessage {
   // Sets some of the fields, and in those that are messages some of theirs.
   void fill(google::protobuf::Message& message, int depth = 0);
 
+  // Changes one field, of the message or of one that it holds.
+  void change(google::protobuf::Message& message, int depth = 0);
+
   // Cut off, a bit flipped, a field that no version knows; mostly as it is.
   std::string damaged(std::string bytes);
 
