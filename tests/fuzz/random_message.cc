@@ -27,8 +27,9 @@ std::int64_t RandomMessage::number() {
 
 std::string RandomMessage::text() {
   if (!one_in(4)) return texts_[random_.below(texts_.size())];
-  const char* kOdd[] = {"", " ", "\xff\xfe", "a\xc0\x80", "\xed\xa0\x80", "x\ny", "/_sys/x", "* * * * *", "@every 1ns", "60 24 32 13 8",
-                        "@every 99999999999h", "CRON_TZ=Nowhere/Never 0 0 * * *", "WorkflowId = 'w'", "WorkflowId = '", "((((((((", "'"};
+  const char* kOdd[] = {"", " ", "\xff\xfe", "a\xc0\x80", "\xed\xa0\x80", "x\ny", "/_sys/x", "* * * * *", "@every 1ns",
+                        "60 24 32 13 8", "@every 99999999999h", "CRON_TZ=Nowhere/Never 0 0 * * *", "WorkflowId = 'w'",
+                        "WorkflowId = '", "((((((((", "'"};
   if (one_in(8)) return std::string(random_.below(3000), 'x');
   return kOdd[random_.below(std::size(kOdd))];
 }

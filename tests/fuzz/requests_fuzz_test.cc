@@ -140,7 +140,8 @@ enums::CommandType add_command(wfs::RespondWorkflowTaskCompletedRequest& request
       break;
     }
     default:
-      reflection.MutableMessage(&command, oneof->field(static_cast<int>(choice % static_cast<std::uint64_t>(oneof->field_count()))));
+      reflection.MutableMessage(&command,
+                                oneof->field(static_cast<int>(choice % static_cast<std::uint64_t>(oneof->field_count()))));
   }
   return type;
 }
