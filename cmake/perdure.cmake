@@ -5,6 +5,7 @@
 #
 # PROTO: the files include Temporal's generated headers, which are precompiled once per build tree (1.4 s instead of 10 s a file).
 
+get_filename_component(PERDURE_ROOT ${CMAKE_CURRENT_LIST_DIR} DIRECTORY)
 set(PERDURE_PROTO "" CACHE PATH "Installed proto library (made by ./dev from proto/)")
 if(NOT EXISTS ${PERDURE_PROTO}/lib/libtemporal_api.a)
   message(FATAL_ERROR "PERDURE_PROTO does not name an installed proto library; build with ./dev build")
@@ -36,7 +37,7 @@ target_link_libraries(temporal_api INTERFACE protobuf::libprotobuf Threads::Thre
 add_library(perdure_flags INTERFACE)
 target_compile_options(perdure_flags INTERFACE
   -Wall -Wextra -Werror -Wno-missing-field-initializers -Wno-deprecated-declarations -fno-omit-frame-pointer)
-target_include_directories(perdure_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_include_directories(perdure_flags INTERFACE ${PERDURE_ROOT})
 target_link_libraries(perdure_flags INTERFACE Threads::Threads)
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
   # Without it ccache never finds a precompiled header.
@@ -81,6 +82,6 @@ function(perdure_test target)
   add_executable(${target} ${ARG_SOURCES})
   perdure_target_(${target} ${ARGN})
   target_link_libraries(${target} PRIVATE GTest::gtest GTest::gtest_main)
-  add_test(NAME ${target} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  add_test(NAME ${target} COMMAND ${target} WORKING_DIRECTORY ${PERDURE_ROOT})
   set_tests_properties(${target} PROPERTIES TIMEOUT 300 LABELS "${ARG_LABELS}")
 endfunction()

@@ -1,0 +1,268 @@
+// The client: starts workflows, speaks to them, reads their results.
+//
+// Client and handles are cheap to copy and used by any thread; calls block until the server has answered. Transient errors are
+// retried. Everything throws an Error.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <perdure/workflow.h>
+
+namespace perdure {
+inline namespace v1 {
+
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+// The server refused, or was not to be reached; `code` is gRPC's.
+class RpcError : public Error {
+ public:
+  RpcError(int code, const std::string& message, std::string details = {})
+      : Error(message), code_(code), details_(std::move(details)) {}
+  int code() const { return code_; }
+  const std::string& details() const { return details_; }  // a serialized google.rpc.Status, or empty
+
+ private:
+  int code_;
+  std::string details_;
+};
+class WorkflowAlreadyStarted : public Error {
+ public:
+  WorkflowAlreadyStarted(const std::string& message, std::string run_id) : Error(message), run_id_(std::move(run_id)) {}
+  const std::string& run_id() const { return run_id_; }
+
+ private:
+  std::string run_id_;
+};
+class WorkflowNotFound : public Error {
+ public:
+  using Error::Error;
+};
+class WorkflowFailed : public Error {
+ public:
+  WorkflowFailed(const std::string& message, std::exception_ptr failure) : Error(message), failure_(std::move(failure)) {}
+  const std::exception_ptr& failure() const { return failure_; }
+
+ private:
+  std::exception_ptr failure_;
+};
+class WorkflowCanceled : public Error {
+ public:
+  using Error::Error;
+};
+class WorkflowTerminated : public Error {
+ public:
+  using Error::Error;
+};
+class WorkflowTimedOut : public Error {
+ public:
+  using Error::Error;
+};
+class QueryFailed : public Error {
+ public:
+  using Error::Error;
+};
+class QueryRejected : public Error {
+ public:
+  using Error::Error;
+};
+
+struct ClientOptions {
+  std::string address = "127.0.0.1:7233";
+  std::string ns = "default";
+  std::string identity;  // empty: pid@host
+  std::string api_key;
+  bool tls = false;
+  std::string tls_server_ca, tls_certificate, tls_key, tls_server_name;  // PEM texts
+  std::shared_ptr<PayloadCodec> codec{};
+
+  // TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS, TEMPORAL_TLS_*_PATH.
+  static ClientOptions from_environment();
+};
+
+enum class IdReusePolicy { kAllowDuplicate = 1, kAllowDuplicateFailedOnly = 2, kRejectDuplicate = 3 };
+enum class IdConflictPolicy { kUnspecified = 0, kFail = 1, kUseExisting = 2, kTerminateExisting = 3 };
+
+struct StartOptions {
+  std::string id;  // needed
+  std::string task_queue;
+  Duration execution_timeout{}, run_timeout{}, task_timeout{}, start_delay{};
+  std::optional<RetryPolicy> retry{};
+  IdReusePolicy id_reuse = IdReusePolicy::kAllowDuplicate;
+  IdConflictPolicy id_conflict = IdConflictPolicy::kUnspecified;
+  std::string cron_schedule;
+};
+
+struct WorkflowDescription {
+  std::string id, run_id, type, task_queue;
+  int status = 0;  // temporal.api.enums.v1.WorkflowExecutionStatus
+  std::int64_t history_length = 0;
+  TimePoint start_time{};
+};
+
+namespace detail {
+
+class Connection;  // to one server and namespace; any thread
+
+struct ExecutionName {
+  std::string id, run_id;
+};
+std::string start_workflow(Connection& connection, std::string_view type, const StartOptions& options, Payloads arguments);
+void signal_workflow(Connection& connection, const ExecutionName& execution, std::string_view name, Payloads arguments);
+std::string signal_with_start(Connection& connection, std::string_view type, const StartOptions& options, Payloads arguments,
+                              std::string_view signal, Payloads signal_arguments);
+Payloads query_workflow(Connection& connection, const ExecutionName& execution, std::string_view name, Payloads arguments);
+Payloads workflow_result(Connection& connection, const ExecutionName& execution);
+void cancel_workflow(Connection& connection, const ExecutionName& execution);
+void terminate_workflow(Connection& connection, const ExecutionName& execution, std::string_view reason);
+WorkflowDescription describe_workflow(Connection& connection, const ExecutionName& execution);
+
+}  // namespace detail
+
+// What every handle can do.
+class HandleBase {
+ public:
+  HandleBase(std::shared_ptr<detail::Connection> connection, std::string id, std::string run_id)
+      : connection_(std::move(connection)), execution_{std::move(id), std::move(run_id)} {}
+  const std::string& id() const { return execution_.id; }
+  const std::string& run_id() const { return execution_.run_id; }  // empty: the current run
+  void cancel() const { detail::cancel_workflow(*connection_, {execution_.id, {}}); }
+  void terminate(std::string_view reason = {}) const { detail::terminate_workflow(*connection_, {execution_.id, {}}, reason); }
+  WorkflowDescription describe() const { return detail::describe_workflow(*connection_, execution_); }
+
+ protected:
+  std::shared_ptr<detail::Connection> connection_;
+  detail::ExecutionName execution_;
+};
+
+class UntypedHandle : public HandleBase {
+ public:
+  using HandleBase::HandleBase;
+  template <class... A>
+  void signal(std::string_view name, const A&... arguments) const {
+    detail::signal_workflow(*connection_, {id(), {}}, name, detail::ArgumentList<std::tuple<std::decay_t<A>...>>::encode_all(arguments...));
+  }
+  template <class R, class... A>
+  R query(std::string_view name, const A&... arguments) const {
+    return detail::decode_result<R>(detail::query_workflow(
+        *connection_, execution_, name, detail::ArgumentList<std::tuple<std::decay_t<A>...>>::encode_all(arguments...)));
+  }
+  template <class R>
+  R result() const {
+    return static_cast<R>(detail::decode_result<R>(detail::workflow_result(*connection_, execution_)));
+  }
+};
+
+template <class R>
+class ResultHandle : public HandleBase {
+ public:
+  using HandleBase::HandleBase;
+  // Waits for the end of the workflow, following its runs. Throws WorkflowFailed, WorkflowCanceled, WorkflowTerminated,
+  // WorkflowTimedOut.
+  R result() const {
+    if constexpr (std::is_void_v<R>) {
+      (void)detail::workflow_result(*connection_, execution_);
+    } else {
+      return detail::decode_result<R>(detail::workflow_result(*connection_, execution_));
+    }
+  }
+};
+
+template <class W>
+class WorkflowHandle : public ResultHandle<typename detail::WorkflowTraits<W>::ret> {
+ public:
+  using ResultHandle<typename detail::WorkflowTraits<W>::ret>::ResultHandle;
+  template <auto S, class... A>
+    requires(W::signals::template contains<S>)
+  void signal(A&&... arguments) const {
+    detail::signal_workflow(*this->connection_, {this->id(), {}}, W::signals::template name_of<S>(),
+                            detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...));
+  }
+  template <auto Q, class... A>
+    requires(W::queries::template contains<Q>)
+  typename detail::Callee<Q>::ret query(A&&... arguments) const {
+    return detail::decode_result<typename detail::Callee<Q>::ret>(detail::query_workflow(
+        *this->connection_, this->execution_, W::queries::template name_of<Q>(),
+        detail::ArgumentList<typename detail::Callee<Q>::args>::encode_all(std::forward<A>(arguments)...)));
+  }
+};
+
+// What signal_with_start starts if it is not running.
+template <class W>
+struct WithStart {
+  StartOptions options;
+  Payloads arguments;
+  template <class... A>
+  explicit WithStart(StartOptions start, A&&... all)
+      : options(std::move(start)),
+        arguments(detail::ArgumentList<typename detail::WorkflowTraits<W>::args>::encode_all(std::forward<A>(all)...)) {}
+};
+
+class Client {
+ public:
+  // Blocks until the server has answered; throws RpcError.
+  static Client connect(ClientOptions options = ClientOptions::from_environment());
+
+  template <class W, class... A>
+  WorkflowHandle<W> start(const StartOptions& options, A&&... arguments) const {
+    check<typename detail::WorkflowTraits<W>::args, A...>();
+    return {connection_, options.id,
+            detail::start_workflow(
+                *connection_, detail::workflow_name_of<W>(), options,
+                detail::ArgumentList<typename detail::WorkflowTraits<W>::args>::encode_all(std::forward<A>(arguments)...))};
+  }
+  template <auto F, class... A>
+  ResultHandle<typename detail::Callee<F>::ret> start(const StartOptions& options, A&&... arguments) const {
+    check<typename detail::Callee<F>::args, A...>();
+    return {connection_, options.id,
+            detail::start_workflow(
+                *connection_, detail::name_of<F>(), options,
+                detail::ArgumentList<typename detail::Callee<F>::args>::encode_all(std::forward<A>(arguments)...))};
+  }
+  template <class... A>
+  UntypedHandle start(std::string_view type, const StartOptions& options, const A&... arguments) const {
+    return {connection_, options.id,
+            detail::start_workflow(*connection_, type, options,
+                                   detail::ArgumentList<std::tuple<std::decay_t<A>...>>::encode_all(arguments...))};
+  }
+  template <class W, class... A>
+  typename detail::WorkflowTraits<W>::ret execute(const StartOptions& options, A&&... arguments) const {
+    return start<W>(options, std::forward<A>(arguments)...).result();
+  }
+  template <auto F, class... A>
+  typename detail::Callee<F>::ret execute(const StartOptions& options, A&&... arguments) const {
+    return start<F>(options, std::forward<A>(arguments)...).result();
+  }
+  template <class W>
+  WorkflowHandle<W> handle(std::string id, std::string run_id = {}) const {
+    return {connection_, std::move(id), std::move(run_id)};
+  }
+  UntypedHandle handle(std::string id, std::string run_id = {}) const { return {connection_, std::move(id), std::move(run_id)}; }
+  template <auto S, class W, class... A>
+    requires(W::signals::template contains<S>)
+  WorkflowHandle<W> signal_with_start(const WithStart<W>& start, A&&... arguments) const {
+    return {connection_, start.options.id,
+            detail::signal_with_start(
+                *connection_, detail::workflow_name_of<W>(), start.options, start.arguments, W::signals::template name_of<S>(),
+                detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...))};
+  }
+
+  const std::shared_ptr<detail::Connection>& connection() const { return connection_; }
+
+ private:
+  explicit Client(std::shared_ptr<detail::Connection> connection) : connection_(std::move(connection)) {}
+  template <class Params, class... A>
+  static constexpr void check() {
+    static_assert(detail::args_fit<Params, A...>,
+                  "perdure: the arguments do not match the parameters (count, type, or a narrowing conversion)");
+  }
+  std::shared_ptr<detail::Connection> connection_;
+};
+
+}  // namespace v1
+}  // namespace perdure

@@ -1,0 +1,234 @@
+// How workflows are known to a worker: a definition makes an instance for each run, an instance finds its handlers by name.
+//
+// Instances live on the thread of their run. Users do not name anything here.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <perdure/workflow.h>
+
+namespace perdure {
+inline namespace v1 {
+
+// Exceptions besides Failure that fail the workflow: using failure_types = exceptions<std::runtime_error>;
+template <class... E>
+struct exceptions {
+  static bool contain(const std::exception_ptr& error) {
+    try {
+      std::rethrow_exception(error);
+    } catch (...) {
+      return (is_a<E>(std::current_exception()) || ...);
+    }
+  }
+
+ private:
+  template <class X>
+  static bool is_a(const std::exception_ptr& error) {
+    try {
+      std::rethrow_exception(error);
+    } catch (const X&) {
+      return true;
+    } catch (...) {
+      return false;
+    }
+  }
+};
+
+namespace detail {
+
+struct WorkflowInstance {
+  virtual ~WorkflowInstance() = default;
+  virtual Task<Payload> run(Context ctx, Payloads arguments) = 0;
+  // False: it has no such handler. Otherwise `out` is the handler's code, to be run as a strand; throws PayloadError when the
+  // arguments do not fit, and for a validator what it threw.
+  virtual bool signal(std::string_view name, Context ctx, const Payloads& arguments, std::optional<Task<void>>& out) = 0;
+  virtual bool query(std::string_view name, ReadContext ctx, const Payloads& arguments, Payload& out) = 0;
+  virtual bool update(std::string_view name, Context ctx, const Payloads& arguments, bool validate,
+                      std::optional<Task<Payload>>& out) = 0;
+  virtual std::vector<std::string_view> query_names() const = 0;
+  virtual bool fails_workflow(const std::exception_ptr& error) const = 0;  // one that is no Failure
+};
+
+struct WorkflowDefinition {
+  std::string name;
+  std::function<std::unique_ptr<WorkflowInstance>(Context, const Payloads&)> make;
+};
+
+template <class T>
+Task<Payload> encoded(Task<T> task) {
+  if constexpr (std::is_void_v<T>) {
+    co_await std::move(task);
+    co_return encode_nothing();
+  } else {
+    T value = co_await std::move(task);
+    co_return encode<T>(value);
+  }
+}
+
+// Calls a member with the context that it wants, if any.
+template <auto M, class Object, class Ctx>
+typename Callee<M>::raw call_member(Object& object, Ctx ctx, typename Callee<M>::args arguments) {
+  return std::apply(
+      [&](auto&... each) -> typename Callee<M>::raw {
+        if constexpr (std::is_void_v<typename Callee<M>::context>) {
+          return (object.*M)(std::move(each)...);
+        } else {
+          return (object.*M)(typename Callee<M>::context(ctx), std::move(each)...);
+        }
+      },
+      arguments);
+}
+template <auto M>
+typename Callee<M>::args arguments_of(const Payloads& payloads) {
+  return ArgumentList<typename Callee<M>::args>::decode_all(payloads);
+}
+
+// A handler that is no coroutine, as one.
+template <auto M, class Object>
+Task<typename Callee<M>::ret> plain_handler(Object* object, Context ctx, typename Callee<M>::args arguments) {
+  if constexpr (std::is_void_v<typename Callee<M>::ret>) {
+    call_member<M>(*object, ctx, std::move(arguments));
+    co_return;
+  } else {
+    co_return call_member<M>(*object, ctx, std::move(arguments));
+  }
+}
+template <auto M, class Object>
+Task<typename Callee<M>::ret> handler_task(Object& object, Context ctx, const Payloads& payloads) {
+  if constexpr (is_task<typename Callee<M>::raw>) {
+    return call_member<M>(object, ctx, arguments_of<M>(payloads));
+  } else {
+    return plain_handler<M>(&object, ctx, arguments_of<M>(payloads));
+  }
+}
+
+template <class List>
+struct HandlerTable;
+template <auto... E>
+struct HandlerTable<handlers<E...>> {
+  template <class F>
+  static bool find(std::string_view name, F use) {
+    return ((entry_name<E>() == name && (use(std::integral_constant<decltype(E), E>{}), true)) || ...);
+  }
+  static std::vector<std::string_view> names() { return {entry_name<E>()...}; }
+};
+
+template <class W>
+concept HasSignals = requires { typename W::signals; };
+template <class W>
+concept HasQueries = requires { typename W::queries; };
+template <class W>
+concept HasUpdates = requires { typename W::updates; };
+
+template <class W, class Args>
+inline constexpr bool constructed_from = false;
+template <class W, class... A>
+inline constexpr bool constructed_from<W, std::tuple<A...>> = sizeof...(A) > 0 && std::is_constructible_v<W, A...>;
+
+template <class W>
+struct ClassInstance final : WorkflowInstance {
+  explicit ClassInstance(const Payloads& arguments) : object(make(arguments)) {}
+  W object;
+
+  Task<Payload> run(Context ctx, Payloads arguments) override {
+    return encoded(call_member<&W::run>(object, ctx, arguments_of<&W::run>(arguments)));
+  }
+  bool signal(std::string_view name, Context ctx, const Payloads& arguments, std::optional<Task<void>>& out) override {
+    if constexpr (HasSignals<W>) {
+      return HandlerTable<typename W::signals>::find(name, [&](auto entry) {
+        static constexpr auto member = pointer_of<entry.value>();
+        static_assert(std::is_void_v<typename Callee<member>::ret>, "perdure: a signal handler returns void or Task<>");
+        out.emplace(handler_task<member>(object, ctx, arguments));
+      });
+    }
+    return false;
+  }
+  bool query(std::string_view name, ReadContext ctx, const Payloads& arguments, Payload& out) override {
+    if constexpr (HasQueries<W>) {
+      return HandlerTable<typename W::queries>::find(name, [&](auto entry) {
+        static constexpr auto member = pointer_of<entry.value>();
+        static_assert(!is_task<typename Callee<member>::raw>, "perdure: a query is const and no coroutine");
+        const W& looked_at = object;
+        out = encode<typename Callee<member>::raw>(call_member<member>(looked_at, ctx, arguments_of<member>(arguments)));
+      });
+    }
+    return false;
+  }
+  bool update(std::string_view name, Context ctx, const Payloads& arguments, bool validate,
+              std::optional<Task<Payload>>& out) override {
+    if constexpr (HasUpdates<W>) {
+      return HandlerTable<typename W::updates>::find(name, [&](auto entry) {
+        static constexpr auto member = pointer_of<entry.value>();
+        if constexpr (requires { entry.value.validator; }) {
+          static constexpr auto validator = entry.value.validator;
+          if constexpr (!std::is_same_v<std::remove_cv_t<decltype(validator)>, std::nullptr_t>) {
+            const W& looked_at = object;
+            if (validate) call_member<validator>(looked_at, ReadContext(ctx.run()), arguments_of<validator>(arguments));
+          }
+        }
+        out.emplace(encoded(handler_task<member>(object, ctx, arguments)));
+      });
+    }
+    return false;
+  }
+  std::vector<std::string_view> query_names() const override {
+    if constexpr (HasQueries<W>) {
+      return HandlerTable<typename W::queries>::names();
+    } else {
+      return {};
+    }
+  }
+  bool fails_workflow(const std::exception_ptr& error) const override {
+    if constexpr (requires { typename W::failure_types; }) {
+      return W::failure_types::contain(error);
+    } else {
+      return false;
+    }
+  }
+
+ private:
+  // W(Args...) with run's arguments if that exists, else W().
+  static W make(const Payloads& arguments) {
+    using Args = typename Callee<&W::run>::args;
+    if constexpr (constructed_from<W, Args>) {
+      return std::make_from_tuple<W>(ArgumentList<Args>::decode_all(arguments));
+    } else {
+      static_assert(std::is_default_constructible_v<W>,
+                    "perdure: a workflow class needs a default constructor, or one that takes run's arguments");
+      return W();
+    }
+  }
+};
+
+template <auto F>
+struct FunctionInstance final : WorkflowInstance {
+  Task<Payload> run(Context ctx, Payloads arguments) override {
+    return encoded(std::apply([&](auto&... each) { return F(ctx, std::move(each)...); }, *(decoded = arguments_of<F>(arguments))));
+  }
+  bool signal(std::string_view, Context, const Payloads&, std::optional<Task<void>>&) override { return false; }
+  bool query(std::string_view, ReadContext, const Payloads&, Payload&) override { return false; }
+  bool update(std::string_view, Context, const Payloads&, bool, std::optional<Task<Payload>>&) override { return false; }
+  std::vector<std::string_view> query_names() const override { return {}; }
+  bool fails_workflow(const std::exception_ptr&) const override { return false; }
+  std::optional<typename Callee<F>::args> decoded;
+};
+
+template <class W>
+WorkflowDefinition define_workflow() {
+  return {std::string(workflow_name_of<W>()),
+          [](Context, const Payloads& arguments) { return std::make_unique<ClassInstance<W>>(arguments); }};
+}
+template <auto F>
+WorkflowDefinition define_workflow() {
+  static_assert(std::is_same_v<typename Callee<F>::context, Context>,
+                "perdure: a function workflow is Task<R>(Context, Args...)");
+  return {std::string(name_of<F>()), [](Context, const Payloads&) { return std::make_unique<FunctionInstance<F>>(); }};
+}
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace perdure

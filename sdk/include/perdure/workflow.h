@@ -1,0 +1,776 @@
+// What workflow code is written with: Context and its verbs, combinators of futures, handler lists.
+//
+// A workflow is a free function Task<R>(Context, Args...) or a plain class with Task<R> run(Context, Args...); signals, queries
+// and updates are members that the class lists:
+//   using signals = handlers<&W::f, named<"other-name", &W::g>>;   void or Task<> members
+//   using queries = handlers<&W::status>;                          const members, never Task
+//   using updates = handlers<update<&W::f, &W::check, "name">>;    T or Task<T>; the validator is const and throws to reject
+//
+// Run thread only. In what order things happen is a contract: docs of the runtime (src/runtime/run.h) give it line by line.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include <perdure/detail/coroutine.h>
+
+namespace perdure {
+inline namespace v1 {
+
+struct RetryPolicy {
+  Duration initial_interval{1s};
+  double backoff_coefficient = 2.0;
+  Duration maximum_interval{};                            // 0: a hundred times the initial one
+  int maximum_attempts = 0;                               // 0: no limit
+  std::span<const Text> non_retryable_error_types{};      // must live as long as the options
+};
+
+enum class CancellationType {
+  kTryCancel,      // ask, and end with a failure at once
+  kWaitCompleted,  // ask, and wait for how it really ends
+  kAbandon,        // end with a failure at once, ask nobody
+};
+
+struct ActivityOptions {  // start_to_close or schedule_to_close is needed
+  Duration start_to_close_timeout{}, schedule_to_close_timeout{}, schedule_to_start_timeout{}, heartbeat_timeout{};
+  RetryPolicy retry{};
+  Text task_queue{};  // empty: the workflow's
+  CancellationType cancellation = CancellationType::kTryCancel;
+  Text activity_id{}, summary{};
+  std::source_location where = std::source_location::current();
+};
+static_assert(std::is_trivially_copyable_v<ActivityOptions> && std::is_aggregate_v<ActivityOptions>);
+
+enum class ParentClosePolicy { kTerminate = 1, kAbandon = 2, kRequestCancel = 3 };
+
+struct ChildOptions {
+  Text id{}, task_queue{};  // empty: made from the run id; the workflow's
+  Duration execution_timeout{}, run_timeout{}, task_timeout{};
+  std::optional<RetryPolicy> retry{};
+  ParentClosePolicy parent_close = ParentClosePolicy::kTerminate;
+  CancellationType cancellation = CancellationType::kWaitCompleted;
+  Text summary{};
+  std::source_location where = std::source_location::current();
+};
+static_assert(std::is_trivially_copyable_v<ChildOptions>);
+
+struct WorkflowInfo {
+  std::string workflow_id, run_id, first_run_id, workflow_type, task_queue, ns, continued_run_id, cron_schedule;
+  std::string parent_workflow_id, parent_run_id;
+  int attempt = 1;
+  TimePoint start_time{};
+  Duration execution_timeout{}, run_timeout{}, task_timeout{};
+  std::int64_t history_length = 0, history_bytes = 0;  // as of this workflow task
+};
+
+struct LogField {
+  std::string_view key;
+  std::string value;
+  LogField(std::string_view name, std::string_view text) : key(name), value(text) {}
+  LogField(std::string_view name, const char* text) : key(name), value(text) {}
+  template <class T>
+    requires std::is_arithmetic_v<T>
+  LogField(std::string_view name, T number) : key(name), value(std::to_string(number)) {}
+};
+
+// Events with fields; silent while the run is replayed.
+class Log {
+ public:
+  explicit Log(detail::Run* run) : run_(run) {}
+  void info(std::string_view event, std::initializer_list<LogField> fields = {}) const { write("info", event, fields); }
+  void warn(std::string_view event, std::initializer_list<LogField> fields = {}) const { write("warn", event, fields); }
+  void error(std::string_view event, std::initializer_list<LogField> fields = {}) const { write("error", event, fields); }
+
+ private:
+  void write(const char* level, std::string_view event, std::initializer_list<LogField> fields) const;
+  detail::Run* run_;
+};
+
+// The same numbers in every replay.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t next();
+  std::uint64_t below(std::uint64_t bound) { return next() % bound; }  // bound > 0
+  std::string next_id();  // a version 4 UUID
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
+
+ private:
+  std::uint64_t state_;
+};
+
+namespace detail {
+
+// The verbs behind Context's templates. `shielded`: recorded in no cancel scope.
+template <class T>
+Ref<State<T>> new_state() {
+  return Ref<State<T>>(new State<T>);
+}
+void schedule_activity(Run& run, bool shielded, StateBase& state, std::string_view name, const ActivityOptions& options,
+                       Payloads arguments);
+void start_timer(Run& run, bool shielded, StateBase& state, Duration delay, std::source_location where);
+void start_child(Run& run, bool shielded, StateBase& started, StateBase& result, std::string_view name,
+                 const ChildOptions& options, Payloads arguments);
+struct ExternalTarget {
+  std::string workflow_id, run_id;
+  bool child_only = false;
+};
+void signal_external(Run& run, bool shielded, StateBase& state, ExternalTarget target, std::string_view name, Payloads arguments,
+                     std::source_location where);
+void cancel_external(Run& run, StateBase& state, ExternalTarget target, std::source_location where);
+void add_condition(Run& run, bool shielded, State<void>& state, std::function<bool()> predicate);
+// Puts `state` into the current scope, ready with CancelledFailure when that is cancelled already.
+void enter_scope(Run& run, bool shielded, StateBase& state);
+enum class StrandPlace { kFront, kBack };
+void start_strand(Run& run, Ref<Scope> scope, Task<void> body, StrandPlace place);
+Ref<Scope> new_scope(Run& run, Ref<Scope> parent);  // cancelled when the parent is
+Ref<Scope> current_scope(Run& run, bool shielded);
+void cancel_scope(Scope& scope);
+void destroy_strands(Run& run, Scope& scope);
+void continue_as_new(Run& run, std::string_view name, Payloads arguments, std::source_location where);
+Payload side_effect(Run& run, const std::function<Payload()>& draw, std::source_location where);
+void compensation_failed(Run& run, std::exception_ptr why);
+
+template <class T>
+struct SpawnState : State<T> {
+  Ref<Scope> own_scope;
+  void cancel() override {
+    if (!this->ready()) cancel_scope(*own_scope);
+  }
+};
+template <class T>
+Task<void> strand_body(Ref<State<T>> state, Task<T> task) {
+  try {
+    if constexpr (std::is_void_v<T>) {
+      co_await std::move(task);
+      state->set(Unit());
+    } else {
+      T value = co_await std::move(task);
+      state->set(std::move(value));
+    }
+  } catch (...) {
+    state->fail(std::current_exception());
+  }
+}
+
+// Ready when one of its members is (any), or all are or one failed (all).
+struct GatherState final : State<std::size_t> {
+  enum class Mode { kAny, kAll };
+  struct Link : Wait {
+    GatherState* owner = nullptr;
+    std::size_t index = 0;
+    void wake() override { owner->member_ready(index); }
+  };
+  GatherState(Mode wanted, std::vector<Ref<StateBase>> watched);
+  ~GatherState() override;
+  void member_ready(std::size_t index);
+  void cancel() override;
+
+  Mode mode;
+  std::vector<Ref<StateBase>> members;
+  std::vector<Link> links;
+  std::size_t missing;
+};
+Future<std::size_t> gather(GatherState::Mode mode, std::vector<Ref<StateBase>> members);
+
+}  // namespace detail
+
+// Index of the first that is ready, ties to the lowest; never throws their failure and cancels nothing. Test x.ready() then.
+template <class... T>
+Future<std::size_t> when_any(const Future<T>&... futures) {
+  std::vector<detail::Ref<detail::StateBase>> members;
+  (members.push_back(futures.state()), ...);
+  return detail::gather(detail::GatherState::Mode::kAny, std::move(members));
+}
+template <class T>
+Future<std::size_t> when_any(const std::vector<Future<T>>& futures) {
+  std::vector<detail::Ref<detail::StateBase>> members;
+  for (const auto& future : futures) members.push_back(future.state());
+  return detail::gather(detail::GatherState::Mode::kAny, std::move(members));
+}
+
+// The values in argument order, or the first failure to complete; cancels nothing.
+template <class T>
+Task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::Slot<T>>>> when_all(std::vector<Future<T>> futures) {
+  std::vector<detail::Ref<detail::StateBase>> members;
+  for (const auto& future : futures) members.push_back(future.state());
+  if (!members.empty()) co_await detail::gather(detail::GatherState::Mode::kAll, std::move(members));
+  if constexpr (!std::is_void_v<T>) {
+    std::vector<T> values;
+    values.reserve(futures.size());
+    for (const auto& future : futures) values.push_back(future.get());
+    co_return values;
+  }
+}
+namespace detail {
+template <class T>
+Slot<T> value_of(const Future<T>& future) {
+  if constexpr (std::is_void_v<T>) {
+    future.get();
+    return {};
+  } else {
+    return future.get();
+  }
+}
+}  // namespace detail
+template <class... T>
+  requires(sizeof...(T) > 1)
+Task<std::tuple<detail::Slot<T>...>> when_all(Future<T>... futures) {
+  std::vector<detail::Ref<detail::StateBase>> members;
+  (members.push_back(futures.state()), ...);
+  co_await detail::gather(detail::GatherState::Mode::kAll, std::move(members));
+  std::tuple<detail::Slot<T>...> values(detail::value_of(futures)...);
+  co_return values;
+}
+
+// A result that may be a failure, for code that must await while it handles one.
+template <class T>
+class [[nodiscard]] Outcome {
+ public:
+  explicit Outcome(detail::Slot<T> value) : value_(std::move(value)) {}
+  explicit Outcome(std::exception_ptr error) : error_(std::move(error)) {}
+  explicit operator bool() const { return !error_; }
+  detail::Slot<T>& operator*() { return *value_; }
+  detail::Slot<T>* operator->() { return &*value_; }
+  const std::exception_ptr& error() const { return error_; }
+  bool is_cancelled() const {
+    if (!error_) return false;
+    try {
+      std::rethrow_exception(error_);
+    } catch (const Failure& failure) {
+      return failure.is_cancelled();
+    }
+  }
+  [[noreturn]] void rethrow() const { std::rethrow_exception(error_); }
+
+ private:
+  std::optional<detail::Slot<T>> value_;
+  std::exception_ptr error_;
+};
+
+// A Failure becomes a value. Other exceptions are bugs: they pass.
+template <class T>
+Task<Outcome<T>> attempt(Future<T> future) {
+  try {
+    if constexpr (std::is_void_v<T>) {
+      co_await future;
+      co_return Outcome<T>(detail::Unit());
+    } else {
+      T value = co_await future;
+      co_return Outcome<T>(std::move(value));
+    }
+  } catch (const Failure&) {
+    co_return Outcome<T>(std::current_exception());
+  }
+}
+template <class T>
+Task<Outcome<T>> attempt(Task<T> task) {
+  try {
+    if constexpr (std::is_void_v<T>) {
+      co_await std::move(task);
+      co_return Outcome<T>(detail::Unit());
+    } else {
+      T value = co_await std::move(task);
+      co_return Outcome<T>(std::move(value));
+    }
+  } catch (const Failure&) {
+    co_return Outcome<T>(std::current_exception());
+  }
+}
+
+// ---- handler lists
+
+namespace detail {
+template <FixedString N, auto M>
+struct Named {
+  static constexpr auto pointer = M;
+  static constexpr std::string_view name = N.view();
+};
+template <auto M, auto V, FixedString N>
+struct Update {
+  static constexpr auto pointer = M;
+  static constexpr auto validator = V;
+  static constexpr std::string_view given_name = N.view();
+};
+template <auto E>
+constexpr auto pointer_of() {
+  if constexpr (requires { E.pointer; }) {
+    return E.pointer;
+  } else {
+    return E;
+  }
+}
+template <auto A, auto B>
+inline constexpr bool same =
+    std::is_same_v<std::integral_constant<decltype(A), A>, std::integral_constant<decltype(B), B>>;
+template <auto E>
+constexpr std::string_view entry_name() {
+  if constexpr (requires { E.name; }) {
+    return E.name;
+  } else {
+    if constexpr (requires { E.given_name; }) {
+      if constexpr (!E.given_name.empty()) {
+        return E.given_name;
+      } else {
+        return name_of<pointer_of<E>()>();
+      }
+    } else {
+      return name_of<pointer_of<E>()>();
+    }
+  }
+}
+}  // namespace detail
+
+template <detail::FixedString N, auto M>
+inline constexpr detail::Named<N, M> named{};
+template <auto M, auto V = nullptr, detail::FixedString N = "">
+inline constexpr detail::Update<M, V, N> update{};
+
+template <auto... E>
+struct handlers {
+  template <auto X>
+  static constexpr bool contains = (detail::same<detail::pointer_of<E>(), X> || ...);
+  template <auto X>
+  static constexpr std::string_view name_of() {
+    std::string_view name;
+    ((detail::same<detail::pointer_of<E>(), X> ? void(name = detail::entry_name<E>()) : void()), ...);
+    return name;
+  }
+};
+
+namespace detail {
+template <class W>
+struct WorkflowTraits {
+  using ret = typename Callee<&W::run>::ret;
+  using args = typename Callee<&W::run>::args;
+};
+}  // namespace detail
+
+// ---- what workflow code holds
+
+// What a query may see.
+class ReadContext {
+ public:
+  explicit ReadContext(detail::Run* run) : run_(run) {}
+  TimePoint now() const;  // of this workflow task: the same in every replay
+  const WorkflowInfo& info() const;
+  Log log() const { return Log(run_); }
+
+ protected:
+  detail::Run* run_;
+};
+
+template <class W>
+class Child;
+template <class W>
+class External;
+
+// A handle of the run that is passed by value and valid as long as the run. Every verb is recorded when it is called, in call
+// order; in a cancelled scope it fails with CancelledFailure at once.
+class Context : public ReadContext {
+ public:
+  using ReadContext::ReadContext;
+
+  // The activity's result; throws ActivityFailure.
+  template <auto F, class... A>
+  Future<typename detail::Callee<F>::ret> execute(const ActivityOptions& options, A&&... arguments) const {
+    using Params = typename detail::Callee<F>::args;
+    check_arguments<Params, A...>();
+    auto state = detail::new_state<typename detail::Callee<F>::ret>();
+    detail::schedule_activity(*run_, shielded_, *state, detail::name_of<F>(), options,
+                              detail::ArgumentList<Params>::encode_all(std::forward<A>(arguments)...));
+    return Future(state);
+  }
+  template <class R, class... A>
+  Future<R> execute(std::string_view name, const ActivityOptions& options, A&&... arguments) const {
+    auto state = detail::new_state<R>();
+    detail::schedule_activity(*run_, shielded_, *state, name, options, untyped(std::forward<A>(arguments)...));
+    return Future<R>(state);
+  }
+  Future<void> sleep(Duration delay, std::source_location where = std::source_location::current()) const {
+    auto state = detail::new_state<void>();
+    detail::start_timer(*run_, shielded_, *state, delay, where);
+    return Future<void>(state);
+  }
+  // When it is over, predicate() holds. It is pure and cheap; what it throws is thrown at the await.
+  template <class P>
+  Future<void> until(P&& predicate) const {
+    static_assert(std::is_convertible_v<std::invoke_result_t<P&>, bool>,
+                  "perdure: until() takes a predicate that returns bool");
+    static_assert(detail::safe_closure<P>,
+                  "perdure: g++ before 13 destroys this closure twice inside co_await: capture this, references or trivial "
+                  "values, or name the predicate first");
+    auto state = detail::new_state<void>();
+    detail::add_condition(*run_, shielded_, *state, std::forward<P>(predicate));
+    return Future<void>(state);
+  }
+  // The result, or nothing (false for void) when `limit` passed first: then it was cancelled, and a Task has ended.
+  template <class T>
+  auto within(Duration limit, Future<T> future) const {
+    return within_future(*this, limit, std::move(future));
+  }
+  template <class T>
+  auto within(Duration limit, Task<T> task) const {
+    return within_task(*this, limit, std::move(task));
+  }
+  // Runs beside the caller from the next turn on, in a scope of its own inside the caller's.
+  template <class T>
+  Future<T> spawn(Task<T> task) const {
+    return start(std::move(task), detail::current_scope(*run_, shielded_), detail::StrandPlace::kBack);
+  }
+  // At most `limit` at a time; results in item order; the first failure cancels the rest.
+  template <class T, class F>
+  auto map_concurrent(std::size_t limit, const std::vector<T>& items, F function) const {
+    static_assert(detail::safe_closure<F>, "perdure: g++ before 13: capture this, references or trivial values only");
+    using R = typename detail::Unwrap<std::invoke_result_t<F&, const T&>>::type;
+    return map<R>(*this, limit, items, std::move(function));
+  }
+  // Throws ChildFailure. Function workflows and descriptors by pointer, classes by type.
+  template <class W, class... A>
+  Future<typename detail::WorkflowTraits<W>::ret> execute_child(const ChildOptions& options, A&&... arguments) const {
+    return start_child<W>(options, std::forward<A>(arguments)...).result();
+  }
+  template <auto F, class... A>
+  Future<typename detail::Callee<F>::ret> execute_child(const ChildOptions& options, A&&... arguments) const {
+    using Params = typename detail::Callee<F>::args;
+    check_arguments<Params, A...>();
+    auto started = detail::new_state<std::string>();
+    auto result = detail::new_state<typename detail::Callee<F>::ret>();
+    detail::start_child(*run_, shielded_, *started, *result, detail::name_of<F>(), options,
+                        detail::ArgumentList<Params>::encode_all(std::forward<A>(arguments)...));
+    return Future(result);
+  }
+  template <class W, class... A>
+  Child<W> start_child(const ChildOptions& options, A&&... arguments) const;
+  template <class W>
+  External<W> external(Text id, Text run_id = {}) const;
+
+  // Ends this run and begins the next with these arguments. Never ready: nothing after it runs, no catch sees it.
+  template <class W, class... A>
+  Future<void> continue_as_new(A&&... arguments) const {
+    using Params = typename detail::WorkflowTraits<W>::args;
+    check_arguments<Params, A...>();
+    detail::continue_as_new(*run_, detail::workflow_name_of<W>(),
+                            detail::ArgumentList<Params>::encode_all(std::forward<A>(arguments)...),
+                            std::source_location::current());
+    return Future<void>(detail::new_state<void>());
+  }
+  template <auto F, class... A>
+  Future<void> continue_as_new(A&&... arguments) const {
+    using Params = typename detail::Callee<F>::args;
+    check_arguments<Params, A...>();
+    detail::continue_as_new(*run_, detail::name_of<F>(),
+                            detail::ArgumentList<Params>::encode_all(std::forward<A>(arguments)...),
+                            std::source_location::current());
+    return Future<void>(detail::new_state<void>());
+  }
+
+  // Its verbs are in no cancel scope: for what must still be done in a cancelled one.
+  Context shielded() const {
+    Context copy = *this;
+    copy.shielded_ = true;
+    return copy;
+  }
+  bool cancel_requested() const;  // of the whole run
+  bool patched(Text id, std::source_location where = std::source_location::current()) const;
+  void deprecate_patch(Text id, std::source_location where = std::source_location::current()) const;
+  Random& random() const;
+  std::string uuid() const;
+  // What `draw` returned the first time, recorded in history.
+  template <class F>
+  auto side_effect(F draw, std::source_location where = std::source_location::current()) const {
+    using R = std::invoke_result_t<F&>;
+    return detail::decode<R>(detail::side_effect(*run_, [&] { return detail::encode<R>(draw()); }, where));
+  }
+  bool continue_as_new_suggested() const;
+  bool all_handlers_finished() const;
+
+  detail::Run* run() const { return run_; }
+  bool is_shielded() const { return shielded_; }
+
+ private:
+  template <class Params, class... A>
+  static constexpr void check_arguments() {
+    static_assert(detail::args_fit<Params, A...>,
+                  "perdure: the arguments do not match the parameters (count, type, or a narrowing conversion)");
+    static_assert((detail::safe_temporary<A&&> && ...),
+                  "perdure: g++ before 13 destroys an aggregate temporary inside co_await twice: name the argument first");
+  }
+  template <class... A>
+  static Payloads untyped(A&&... arguments) {
+    return detail::ArgumentList<std::tuple<std::decay_t<A>...>>::encode_all(std::forward<A>(arguments)...);
+  }
+  template <class T>
+  Future<T> start(Task<T> task, detail::Ref<detail::Scope> parent, detail::StrandPlace place) const {
+    detail::Ref<detail::SpawnState<T>> state(new detail::SpawnState<T>);
+    state->run = run_;
+    state->scope = parent;
+    state->spawned = true;
+    state->own_scope = detail::new_scope(*run_, parent);
+    detail::Ref<detail::State<T>> plain = state;
+    detail::start_strand(*run_, state->own_scope, detail::strand_body<T>(plain, std::move(task)), place);
+    return Future<T>(plain);
+  }
+  template <class T>
+  Future<T> as_future(Future<T> future) const {
+    return future;
+  }
+  template <class T>
+  Future<T> as_future(Task<T> task) const {
+    return spawn(std::move(task));
+  }
+
+  template <class T>
+  using Limited = std::conditional_t<std::is_void_v<T>, bool, std::optional<detail::Slot<T>>>;
+  template <class T>
+  static Limited<T> limited(const Future<T>& future) {
+    if constexpr (std::is_void_v<T>) {
+      future.get();
+      return true;
+    } else {
+      return Limited<T>(future.get());
+    }
+  }
+  template <class T>
+  static Task<Limited<T>> within_future(Context ctx, Duration limit, Future<T> future) {
+    if (!future.ready()) {
+      Future<void> timer = ctx.sleep(limit);
+      co_await when_any(future, timer);
+      if (future.ready()) {
+        timer.cancel();
+      } else {
+        timer.get();  // a cancelled scope ends the timer with its failure
+        future.cancel();
+        co_return Limited<T>();
+      }
+    }
+    co_return limited(future);
+  }
+  template <class T>
+  static Task<Limited<T>> within_task(Context ctx, Duration limit, Task<T> task) {
+    Future<T> future =
+        ctx.start(std::move(task), detail::current_scope(*ctx.run_, ctx.shielded_), detail::StrandPlace::kFront);
+    Future<void> timer = ctx.sleep(limit);
+    co_await when_any(future, timer);
+    if (future.ready()) {
+      timer.cancel();
+      co_return limited(future);
+    }
+    const bool in_time = timer.failed();  // only because the caller's scope was cancelled
+    future.cancel();
+    auto outcome = co_await attempt(future);
+    if (!outcome && (in_time || !outcome.is_cancelled())) outcome.rethrow();
+    if (in_time && outcome) co_return limited(future);
+    co_return Limited<T>();
+  }
+  template <class R, class T, class F>
+  static Task<std::conditional_t<std::is_void_v<R>, void, std::vector<detail::Slot<R>>>> map(Context ctx, std::size_t limit,
+                                                                                            std::vector<T> items,
+                                                                                            F function) {
+    std::vector<Future<R>> all, active;
+    std::exception_ptr first;
+    for (std::size_t next = 0; next < items.size() || !active.empty();) {
+      while (!first && next < items.size() && active.size() < std::max<std::size_t>(limit, 1)) {
+        Future<R> one = ctx.as_future(function(items[next++]));
+        all.push_back(one);
+        active.push_back(one);
+      }
+      if (active.empty()) break;
+      const std::size_t index = co_await when_any(active);
+      if (active[index].failed() && !first) {
+        first = active[index].state()->error;
+        for (const Future<R>& other : active) other.cancel();
+      }
+      active.erase(active.begin() + static_cast<std::ptrdiff_t>(index));
+    }
+    if (first) std::rethrow_exception(first);
+    if constexpr (!std::is_void_v<R>) {
+      std::vector<R> values;
+      for (const Future<R>& one : all) values.push_back(one.get());
+      co_return values;
+    }
+  }
+  friend class TaskGroup;
+
+  bool shielded_ = false;
+};
+static_assert(std::is_trivially_copyable_v<Context>);
+
+namespace detail {
+inline Run* run_of(const Context& context) { return context.run(); }
+}  // namespace detail
+
+// A child workflow that was started.
+template <class W>
+class Child {
+ public:
+  using R = typename detail::WorkflowTraits<W>::ret;
+  Child(Context ctx, std::string id, Future<std::string> started, Future<R> result)
+      : ctx_(ctx), id_(std::move(id)), started_(std::move(started)), result_(std::move(result)) {}
+  const std::string& id() const { return id_; }
+  Future<std::string> started() const { return started_; }  // its run id
+  Future<R> result() const { return result_; }
+  template <auto S, class... A>
+    requires(W::signals::template contains<S>)
+  Future<void> signal(A&&... arguments) const {
+    auto state = detail::new_state<void>();
+    detail::signal_external(*ctx_.run(), ctx_.is_shielded(), *state, detail::ExternalTarget{id_, {}, true},
+                            W::signals::template name_of<S>(),
+                            detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...),
+                            std::source_location::current());
+    return Future<void>(state);
+  }
+  void cancel() const { result_.cancel(); }
+
+ private:
+  Context ctx_;
+  std::string id_;
+  Future<std::string> started_;
+  Future<R> result_;
+};
+
+// Another workflow, of any parent, in the same namespace.
+template <class W>
+class External {
+ public:
+  External(Context ctx, std::string id, std::string run_id) : ctx_(ctx), id_(std::move(id)), run_id_(std::move(run_id)) {}
+  template <auto S, class... A>
+    requires(W::signals::template contains<S>)
+  Future<void> signal(A&&... arguments) const {
+    auto state = detail::new_state<void>();
+    detail::signal_external(*ctx_.run(), ctx_.is_shielded(), *state, detail::ExternalTarget{id_, run_id_, false},
+                            W::signals::template name_of<S>(),
+                            detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...),
+                            std::source_location::current());
+    return Future<void>(state);
+  }
+  Future<void> cancel() const {
+    auto state = detail::new_state<void>();
+    detail::cancel_external(*ctx_.run(), *state, detail::ExternalTarget{id_, run_id_, false}, std::source_location::current());
+    return Future<void>(state);
+  }
+
+ private:
+  Context ctx_;
+  std::string id_, run_id_;
+};
+
+namespace detail {
+std::string child_id(Run& run, const ChildOptions& options);
+}
+template <class W, class... A>
+Child<W> Context::start_child(const ChildOptions& options, A&&... arguments) const {
+  using Params = typename detail::WorkflowTraits<W>::args;
+  check_arguments<Params, A...>();
+  auto started = detail::new_state<std::string>();
+  auto result = detail::new_state<typename detail::WorkflowTraits<W>::ret>();
+  const std::string id = detail::child_id(*run_, options);
+  ChildOptions named_options = options;
+  named_options.id = Text(id);
+  detail::start_child(*run_, shielded_, *started, *result, detail::workflow_name_of<W>(), named_options,
+                      detail::ArgumentList<Params>::encode_all(std::forward<A>(arguments)...));
+  return Child<W>(*this, id, Future(started), Future(result));
+}
+template <class W>
+External<W> Context::external(Text id, Text run_id) const {
+  return External<W>(*this, id.str(), run_id.str());
+}
+
+// Structured concurrency: tasks in one cancel scope. join(): the first failure cancels the others, waits for all, is thrown.
+// Destroyed unjoined: its commands are cancelled and its frames destroyed at once; none of its code runs again.
+class TaskGroup {
+ public:
+  explicit TaskGroup(Context ctx)
+      : ctx_(ctx), scope_(detail::new_scope(*ctx.run(), detail::current_scope(*ctx.run(), ctx.is_shielded()))) {}
+  TaskGroup(const TaskGroup&) = delete;
+  ~TaskGroup();
+  void spawn(Task<> task) { tasks_.push_back(ctx_.start(std::move(task), scope_, detail::StrandPlace::kBack)); }
+  void cancel() { detail::cancel_scope(*scope_); }
+  Task<> join() { return join_all(scope_, std::exchange(tasks_, {})); }
+
+ private:
+  static Task<> join_all(detail::Ref<detail::Scope> scope, std::vector<Future<void>> tasks);
+  Context ctx_;
+  detail::Ref<detail::Scope> scope_;
+  std::vector<Future<void>> tasks_;
+};
+
+// Compensations: run last in, first out, shielded from cancellation; a failed one is logged, the rest go on.
+class Saga {
+ public:
+  template <auto F, class... A>
+  void compensate(ActivityOptions options, A... arguments) {
+    steps_.push_back([options, ... arguments = std::move(arguments)](Context ctx) {
+      return detail::Ref<detail::StateBase>(ctx.execute<F>(options, arguments...).state());
+    });
+  }
+  Task<void> unwind(Context ctx);
+  // The result of `body`; when it fails, everything registered is compensated and the failure thrown on.
+  template <class T>
+  Task<T> guard(Context ctx, Task<T> body) {
+    return guard_body(this, ctx, std::move(body));
+  }
+
+ private:
+  template <class T>
+  static Task<T> guard_body(Saga* saga, Context ctx, Task<T> body) {
+    auto outcome = co_await attempt(std::move(body));
+    if (!outcome) {
+      co_await saga->unwind(ctx);
+      outcome.rethrow();
+    }
+    if constexpr (!std::is_void_v<T>) co_return std::move(*outcome);
+  }
+  std::vector<std::function<detail::Ref<detail::StateBase>(Context)>> steps_;
+};
+
+// Permits, handed out in the order of asking. A permit may outlive the semaphore's owner.
+class Semaphore {
+  struct Core {
+    std::size_t references = 0;
+    void release() { delete this; }
+    std::size_t free = 0;
+  };
+
+ public:
+  class Permit {
+   public:
+    explicit Permit(detail::Ref<Core> core) : core_(std::move(core)) {}
+    Permit(Permit&&) noexcept = default;
+    Permit& operator=(Permit&& other) noexcept {
+      std::swap(core_, other.core_);
+      return *this;
+    }
+    ~Permit() { release(); }
+    void release() {
+      if (core_) ++core_->free;
+      core_ = {};
+    }
+
+   private:
+    detail::Ref<Core> core_;
+  };
+  explicit Semaphore(std::size_t permits) : core_(new Core) { core_->free = permits; }
+  Task<Permit> lock(Context ctx) { return acquire(ctx, core_); }
+
+ private:
+  static Task<Permit> acquire(Context ctx, detail::Ref<Core> core) {
+    Core* shared = core.get();  // the frame keeps it alive
+    co_await ctx.until([shared] { return shared->free > 0; });
+    --core->free;
+    co_return Permit(core);
+  }
+  detail::Ref<Core> core_;
+};
+class Mutex : public Semaphore {
+ public:
+  Mutex() : Semaphore(1) {}
+};
+
+}  // namespace v1
+}  // namespace perdure

@@ -1,0 +1,161 @@
+#include "sdk/src/client/connection.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <future>
+#include <sstream>
+
+#include "base/clock.h"
+#include "sdk/src/payload/convert.h"
+
+#include <temporal/api/workflowservice/v1/request_response.pb.h>
+
+namespace perdure {
+inline namespace v1 {
+namespace detail {
+
+namespace {
+
+std::string default_identity() {
+  char host[256] = "localhost";
+  gethostname(host, sizeof host - 1);
+  return std::to_string(getpid()) + "@" + host;
+}
+
+void pause(base::Duration duration) {
+  std::promise<void> never;
+  (void)never.get_future().wait_for(duration);
+}
+
+}  // namespace
+
+bool is_transient(base::Code code) {
+  switch (code) {
+    case base::Code::kUnavailable:
+    case base::Code::kUnknown:
+    case base::Code::kInternal:
+    case base::Code::kAborted:
+    case base::Code::kOutOfRange:
+    case base::Code::kDataLoss:
+    case base::Code::kResourceExhausted: return true;
+    default: return false;
+  }
+}
+
+Connection::Connection(ClientOptions options, std::unique_ptr<client::Transport> transport)
+    : options_(std::move(options)), transport_(std::move(transport)) {
+  if (options_.identity.empty()) options_.identity = default_identity();
+}
+
+std::string Connection::path(std::string_view method) {
+  std::string path = "/temporal.api.workflowservice.v1.WorkflowService/";
+  path.append(method);
+  return path;
+}
+
+std::string Connection::call_bytes(const std::string& path, const std::string& request, base::Duration timeout) {
+  const base::Time end = base::system_clock().now() + kRetryTime;
+  base::Duration backoff = std::chrono::milliseconds(50);
+  for (;;) {
+    auto promise = std::make_shared<std::promise<client::Reply>>();
+    auto future = promise->get_future();
+    const auto call =
+        transport_->call(path, request, timeout, [promise](client::Reply reply) { promise->set_value(std::move(reply)); });
+    client::Reply reply = future.get();
+    if (reply) return std::move(*reply);
+    const base::Error& error = reply.error();
+    if (!is_transient(error.code) || base::system_clock().now() + backoff > end) {
+      throw RpcError(static_cast<int>(error.code), error.message, error.detail);
+    }
+    pause(backoff);
+    backoff = std::min<base::Duration>(backoff * 2, std::chrono::seconds(2));
+  }
+}
+
+void Connection::call_async(const std::string& method, std::string request, base::Executor& timers,
+                            std::function<void(client::Reply)> done) {
+  struct Attempts {
+    Connection* connection;
+    std::string path, request;
+    base::Executor* timers;
+    std::function<void(client::Reply)> done;
+    base::Time end;
+    base::Duration backoff = std::chrono::milliseconds(50);
+
+    static void run(const std::shared_ptr<Attempts>& self) {
+      self->connection->transport_->call(self->path, self->request, kCallTimeout, [self](client::Reply reply) {
+        const base::Time again = base::system_clock().now() + self->backoff;
+        if (reply || !is_transient(reply.error().code) || again > self->end) return self->done(std::move(reply));
+        self->backoff = std::min<base::Duration>(self->backoff * 2, std::chrono::seconds(2));
+        auto retry = [self, again] { self->timers->call_at(again, [self] { run(self); }); };
+        if (!self->timers->post(base::Lane::kCompletion, 0, std::move(retry))) self->done(std::move(reply));
+      });
+    }
+  };
+  auto attempts = std::make_shared<Attempts>();
+  attempts->connection = this;
+  attempts->path = path(method);
+  attempts->request = std::move(request);
+  attempts->timers = &timers;
+  attempts->done = std::move(done);
+  attempts->end = base::system_clock().now() + kRetryTime;
+  Attempts::run(attempts);
+}
+
+void Connection::encode(const Payloads& payloads, temporal::api::common::v1::Payloads* out) const {
+  convert::to_wire(options_.codec ? options_.codec->encode(payloads) : payloads, out);
+}
+
+Payloads Connection::decode(const temporal::api::common::v1::Payloads& payloads) const {
+  Payloads plain = convert::from_wire(payloads);
+  return options_.codec ? options_.codec->decode(std::move(plain)) : plain;
+}
+
+}  // namespace detail
+
+namespace {
+
+std::string variable(const char* name, const char* otherwise = "") {
+  const char* value = std::getenv(name);
+  return value == nullptr ? otherwise : value;
+}
+
+std::string file_named_by(const char* name) {
+  const std::string path = variable(name);
+  if (path.empty()) return {};
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw Error(std::string(name) + ": cannot read " + path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+}  // namespace
+
+ClientOptions ClientOptions::from_environment() {
+  ClientOptions options;
+  options.address = variable("TEMPORAL_ADDRESS", "127.0.0.1:7233");
+  options.ns = variable("TEMPORAL_NAMESPACE", "default");
+  options.api_key = variable("TEMPORAL_API_KEY");
+  options.tls_server_ca = file_named_by("TEMPORAL_TLS_SERVER_CA_CERT_PATH");
+  options.tls_certificate = file_named_by("TEMPORAL_TLS_CLIENT_CERT_PATH");
+  options.tls_key = file_named_by("TEMPORAL_TLS_CLIENT_KEY_PATH");
+  options.tls_server_name = variable("TEMPORAL_TLS_SERVER_NAME");
+  const std::string tls = variable("TEMPORAL_TLS");
+  options.tls = tls == "true" || tls == "1" || !options.tls_server_ca.empty() || !options.tls_certificate.empty();
+  return options;
+}
+
+Client Client::connect(ClientOptions options) {
+  auto transport = client::make_grpc_transport(options);
+  auto connection = std::make_shared<detail::Connection>(std::move(options), std::move(transport));
+  namespace service = temporal::api::workflowservice::v1;
+  (void)connection->call<service::GetSystemInfoResponse>("GetSystemInfo", service::GetSystemInfoRequest());
+  return Client(std::move(connection));
+}
+
+}  // namespace v1
+}  // namespace perdure

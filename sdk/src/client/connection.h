@@ -1,0 +1,60 @@
+// A connection: one server, one namespace, the calls that block until they are answered, and the codec.
+//
+// Any thread. Transient errors are retried here and nowhere else: with backoff, until the call's deadline.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/executor.h"
+#include "sdk/src/client/transport.h"
+
+#include <temporal/api/common/v1/message.pb.h>
+
+namespace perdure {
+inline namespace v1 {
+namespace detail {
+
+class Connection {
+ public:
+  Connection(ClientOptions options, std::unique_ptr<client::Transport> transport);
+
+  const std::string& ns() const { return options_.ns; }
+  const std::string& identity() const { return options_.identity; }
+  client::Transport& transport() { return *transport_; }
+
+  static std::string path(std::string_view method);  // of WorkflowService
+
+  // Throws RpcError. kCallTimeout for each attempt, kRetryTime in all.
+  template <class Response, class Request>
+  Response call(const char* method, const Request& request, base::Duration timeout = kCallTimeout) {
+    Response response;
+    if (!response.ParseFromString(call_bytes(path(method), request.SerializeAsString(), timeout))) {
+      throw RpcError(static_cast<int>(base::Code::kInternal), "the server's answer could not be read");
+    }
+    return response;
+  }
+
+  // Like call(), without blocking: `done` gets the reply, after retries, on a thread that it must not block.
+  void call_async(const std::string& method, std::string request, base::Executor& timers, std::function<void(client::Reply)> done);
+
+  // What leaves and what arrives, through the codec if there is one.
+  void encode(const Payloads& payloads, temporal::api::common::v1::Payloads* out) const;
+  Payloads decode(const temporal::api::common::v1::Payloads& payloads) const;
+
+  static constexpr base::Duration kCallTimeout = std::chrono::seconds(10), kLongPollTimeout = std::chrono::seconds(70);
+  static constexpr base::Duration kRetryTime = std::chrono::seconds(60);
+
+ private:
+  std::string call_bytes(const std::string& path, const std::string& request, base::Duration timeout);
+
+  ClientOptions options_;
+  std::unique_ptr<client::Transport> transport_;
+};
+
+// The codes that are retried: those that the other SDKs retry.
+bool is_transient(base::Code code);
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace perdure

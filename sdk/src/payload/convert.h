@@ -1,0 +1,29 @@
+// Between the SDK's values and Temporal's messages: payloads, failures, durations. Any thread.
+#pragma once
+
+#include <exception>
+
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/timestamp.pb.h>
+#include <temporal/api/common/v1/message.pb.h>
+#include <temporal/api/failure/v1/message.pb.h>
+
+#include <perdure/failure.h>
+
+namespace perdure::convert {
+
+Payloads from_wire(const temporal::api::common::v1::Payloads& payloads);
+Payload from_wire(const temporal::api::common::v1::Payload& payload);
+void to_wire(const Payloads& payloads, temporal::api::common::v1::Payloads* out);
+void to_wire(const Payload& payload, temporal::api::common::v1::Payload* out);
+
+// A Failure of the matching class with its causes; causes beyond a depth of 30 are cut off, both ways.
+std::exception_ptr from_wire(const temporal::api::failure::v1::Failure& failure);
+// Exceptions that are no Failure become an ApplicationFailure whose type is the demangled name of their class.
+void to_wire(const std::exception_ptr& error, temporal::api::failure::v1::Failure* out);
+
+void to_wire(Duration duration, google::protobuf::Duration* out);
+Duration from_wire(const google::protobuf::Duration& duration);
+TimePoint from_wire(const google::protobuf::Timestamp& time);
+
+}  // namespace perdure::convert

@@ -1,0 +1,362 @@
+#include "sdk/src/runtime/run.h"
+
+#include <algorithm>
+
+#include "sdk/src/payload/convert.h"
+
+namespace perdure {
+inline namespace v1 {
+namespace detail {
+
+namespace {
+
+// The same in every replay, different between runs.
+std::uint64_t seed_of(std::string_view run_id) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : run_id) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash;
+}
+
+}  // namespace
+
+Run::Run(RunSettings settings)
+    : settings_(std::move(settings)), random_(seed_of(settings_.info.first_run_id)), root_(new Scope) {}
+
+Run::~Run() {
+  dying_ = true;
+  destroy_all_strands();
+  for (auto& [sequence, pending] : pending_) pending.state->run = nullptr;
+  conditions_.clear();
+  instance_.reset();
+  pending_.clear();
+}
+
+// ---- the queue
+
+void Run::enqueue(PromiseBase& promise, bool front) {
+  if (front) {
+    queue_.push_front(&promise);
+  } else {
+    queue_.push_back(&promise);
+  }
+}
+
+void Run::unqueue(PromiseBase& promise) { std::erase(queue_, &promise); }
+
+void Run::resume(PromiseBase& promise) {
+  current_ = promise.strand;
+  settled_ = false;
+  const auto at = promise.at;
+  promise.self.resume();
+  if (!settled_) {
+    // Its frame is in no state that could be destroyed either: it is leaked, with those that called it.
+    for (auto& strand : strands_) {
+      if (strand.get() == current_) strand->root->handle() = {};
+    }
+    task_error_ = std::make_exception_ptr(MiscompiledCoroutine(
+        "a coroutine that waited at " + std::string(at.file_name()) + ":" + std::to_string(at.line()) +
+        " came back without awaiting or ending: g++ before 13 miscompiles `if (co_await ...)` and the like in bodies without "
+        "local variables; bind the value to a local first"));
+  }
+  current_ = nullptr;
+  bury();
+}
+
+// Strands that ended give back their memory at once.
+void Run::bury() {
+  std::erase_if(strands_, [&](const std::unique_ptr<Strand>& strand) {
+    if (!strand->ended) return false;
+    if (strand->kind == StrandKind::kHandler) --running_handlers_;
+    std::erase(strand->scope->strands, strand.get());
+    strand->root.reset();
+    return true;
+  });
+}
+
+void Run::drain() {
+  do {
+    while (!queue_.empty() && !task_error_ && !closing_) {
+      PromiseBase* next = queue_.front();
+      queue_.pop_front();
+      resume(*next);
+    }
+  } while (!task_error_ && !closing_ && try_conditions());
+}
+
+bool Run::try_conditions() {
+  for (auto it = conditions_.begin(); it != conditions_.end();) {
+    State<void>* state = it->state;
+    if (state->ready()) {
+      it->state->condition = false;
+      it = conditions_.erase(it);
+      continue;
+    }
+    bool holds = false;
+    try {
+      holds = it->predicate();
+    } catch (...) {
+      state->condition = false;
+      conditions_.erase(it);
+      state->fail(std::current_exception());
+      return true;
+    }
+    if (holds) {
+      state->condition = false;
+      conditions_.erase(it);
+      state->set(Unit());
+      return true;
+    }
+    ++it;
+  }
+  return false;
+}
+
+// ---- strands
+
+void Run::start_strand(StrandKind kind, Ref<Scope> scope, Task<void> body, bool front) {
+  if (over()) return;  // the body never runs
+  auto strand = std::make_unique<Strand>();
+  strand->kind = kind;
+  strand->scope = std::move(scope);
+  strand->root.emplace(std::move(body));
+  PromiseBase& promise = strand->root->promise();
+  promise.run = this;
+  promise.strand = strand.get();
+  strand->leaf = &promise;
+  strand->scope->strands.push_back(strand.get());
+  if (kind == StrandKind::kHandler) ++running_handlers_;
+  strands_.push_back(std::move(strand));
+  enqueue(promise, front);
+}
+
+// Innermost frame first, so that a deep stack does not recurse.
+void Run::destroy(Strand& strand) {
+  std::erase(strand.scope->strands, &strand);
+  if (strand.root && strand.root->handle()) {
+    while (strand.leaf != nullptr && strand.leaf->caller != nullptr) {
+      PromiseBase* leaf = strand.leaf;
+      unqueue(*leaf);
+      strand.leaf = leaf->caller;
+      std::coroutine_handle<> frame = leaf->self;
+      *leaf->owner = {};
+      frame.destroy();
+    }
+    unqueue(strand.root->promise());
+  }
+  strand.root.reset();
+}
+
+void Run::destroy_strands(Scope& scope) {
+  const std::vector<Scope*> children = scope.children;
+  for (Scope* child : children) destroy_strands(*child);
+  const std::vector<Strand*> doomed = scope.strands;
+  for (auto it = doomed.rbegin(); it != doomed.rend(); ++it) {
+    const auto found = std::find_if(strands_.begin(), strands_.end(), [&](const auto& own) { return own.get() == *it; });
+    if (found == strands_.end() || *it == current_) continue;
+    const std::unique_ptr<Strand> strand = std::move(*found);
+    strands_.erase(found);
+    if (strand->kind == StrandKind::kHandler) --running_handlers_;
+    destroy(*strand);
+  }
+}
+
+void Run::destroy_all_strands() {
+  const auto kill = [&](bool run) {
+    for (auto it = strands_.end(); it != strands_.begin();) {
+      --it;
+      if (((*it)->kind == StrandKind::kRun) != run) continue;
+      const std::unique_ptr<Strand> strand = std::move(*it);
+      it = strands_.erase(it);
+      destroy(*strand);
+    }
+  };
+  kill(false);
+  kill(true);
+  queue_.clear();
+}
+
+Ref<Scope> Run::scope(bool shielded) const {
+  if (shielded) return {};
+  return current_ != nullptr ? current_->scope : root_;
+}
+
+// ---- one workflow task
+
+void Run::begin(const replay::Activation& activation) {
+  now_ = TimePoint(std::chrono::duration_cast<TimePoint::duration>(std::chrono::nanoseconds(activation.now_nanos)));
+  replaying_ = activation.replaying;
+  continue_as_new_suggested_ = activation.continue_as_new_suggested;
+  settings_.info.history_length = activation.started_event_id;
+  settings_.info.history_bytes = activation.history_bytes;
+  for (const std::string& patch : activation.patches) patches_[patch] = true;
+  side_effects_.clear();
+  for (const replay::Event* event : activation.side_effects) {
+    const auto& details = event->marker_recorded_event_attributes().details();
+    if (const auto data = details.find("data"); data != details.end() && !data->second.payloads().empty()) {
+      side_effects_.push_back(convert::from_wire(data->second.payloads(0)));
+    }
+  }
+}
+
+std::vector<replay::Command> Run::activate(const replay::Activation& activation) {
+  begin(activation);
+  const auto is_message = [](const replay::Job& job) {
+    return job.kind == replay::JobKind::kSignal || job.kind == replay::JobKind::kUpdate;
+  };
+  const auto step = [&](const replay::Job& job) {
+    if (closed_ || task_error_) return;
+    apply(job);
+    drain();
+    close_if_asked();
+  };
+  const auto& jobs = activation.jobs;
+  const auto first = std::find_if(jobs.begin(), jobs.end(), [](const auto& job) { return job.kind == replay::JobKind::kStart; });
+  if (first == jobs.end()) {
+    for (const replay::Job& job : jobs) step(job);
+  } else {
+    start(*first->event);
+    for (const replay::Job& job : jobs) {
+      if (is_message(job)) step(job);
+    }
+    if (!closed_ && !task_error_) {
+      start_run_strand();
+      drain();
+      close_if_asked();
+    }
+    for (const replay::Job& job : jobs) {
+      if (!is_message(job) && job.kind != replay::JobKind::kStart) step(job);
+    }
+  }
+  if (task_error_) std::rethrow_exception(task_error_);
+  return std::exchange(commands_, {});
+}
+
+// Once something closed the workflow nothing else runs.
+void Run::close_if_asked() {
+  if (!closing_ || closed_) return;
+  closed_ = true;
+  destroy_all_strands();
+  conditions_.clear();
+  commands_.push_back(std::move(*closing_));
+}
+
+void Run::start(const replay::Event& event) {
+  const auto& started = event.workflow_execution_started_event_attributes();
+  WorkflowInfo& info = settings_.info;
+  info.workflow_type = started.workflow_type().name();
+  info.first_run_id = started.first_execution_run_id();
+  info.continued_run_id = started.continued_execution_run_id();
+  info.task_queue = started.task_queue().name();
+  info.cron_schedule = started.cron_schedule();
+  info.attempt = started.attempt();
+  info.start_time = convert::from_wire(event.event_time());
+  info.execution_timeout = convert::from_wire(started.workflow_execution_timeout());
+  info.run_timeout = convert::from_wire(started.workflow_run_timeout());
+  info.task_timeout = convert::from_wire(started.workflow_task_timeout());
+  info.parent_workflow_id = started.parent_workflow_execution().workflow_id();
+  info.parent_run_id = started.parent_workflow_execution().run_id();
+  random_ = Random(seed_of(started.original_execution_run_id()));
+  arguments_ = convert::from_wire(started.input());
+  const auto found = settings_.definitions->find(info.workflow_type);
+  if (found == settings_.definitions->end()) {
+    throw std::runtime_error("no workflow is registered as '" + info.workflow_type + "'");
+  }
+  instance_ = found->second.make(context(), arguments_);
+}
+
+void Run::start_run_strand() { start_strand(StrandKind::kRun, root_, run_body(), false); }
+
+Task<void> Run::run_body() {
+  std::exception_ptr error;
+  std::optional<Payload> result;
+  try {
+    result = co_await instance_->run(context(), arguments_);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  if (error) {
+    thrown(error);
+  } else if (!closing_ && !task_error_) {
+    complete(std::move(*result));
+  }
+}
+
+Task<void> Run::handler_body(Task<void> handler) {
+  std::exception_ptr error;
+  try {
+    co_await std::move(handler);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  if (error) thrown(error);
+}
+
+void Run::apply(const replay::Job& job) {
+  using replay::JobKind;
+  switch (job.kind) {
+    case JobKind::kStart: return;
+    case JobKind::kSignal: return signal(*job.event);
+    case JobKind::kUpdate: throw std::runtime_error("updates are not handled");
+    case JobKind::kCancelRequested:
+      cancel_requested_ = true;
+      return cancel_scope(*root_);
+    default: break;
+  }
+  const auto found = pending_.find(job.sequence);
+  if (found == pending_.end()) return;
+  if (job.kind == JobKind::kChildStarted) return child_started(job.sequence, *job.event);
+  Pending pending = std::move(found->second);
+  pending_.erase(found);
+  pending.state->command = 0;
+  switch (job.kind) {
+    case JobKind::kActivity: return activity_ended(pending, *job.event);
+    case JobKind::kTimer: return pending.state->resolve({});
+    case JobKind::kChild: return child_ended(pending, *job.event);
+    default: return external_answered(pending, *job.event);
+  }
+}
+
+void Run::signal(const replay::Event& event) {
+  const auto& signaled = event.workflow_execution_signaled_event_attributes();
+  std::optional<Task<void>> handler;
+  try {
+    if (!instance_->signal(signaled.signal_name(), context(), convert::from_wire(signaled.input()), handler)) {
+      return log("warn", "signal_without_handler", {{"signal", signaled.signal_name()}});
+    }
+  } catch (const PayloadError& error) {  // the sender's mistake must not block the workflow
+    return log("error", "signal_arguments_unreadable", {{"signal", signaled.signal_name()}, {"error", error.what()}});
+  }
+  start_strand(StrandKind::kHandler, Ref<Scope>(new Scope), handler_body(std::move(*handler)), false);
+}
+
+Payload Run::query(std::string_view name, const Payloads& arguments) {
+  if (name == "__stack_trace") return encode<std::string>(stack_trace());
+  Payload result;
+  if (instance_ && instance_->query(name, ReadContext(this), arguments, result)) return result;
+  std::string known;
+  if (instance_) {
+    for (const std::string_view query : instance_->query_names()) known.append(known.empty() ? "" : " ").append(query);
+  }
+  throw ApplicationFailure("unknown queryType " + std::string(name) + ". KnownQueryTypes=[" + known + "]");
+}
+
+std::string Run::stack_trace() const {
+  std::string text;
+  for (const auto& strand : strands_) {
+    text += strand->kind == StrandKind::kRun ? "run" : strand->kind == StrandKind::kHandler ? "handler" : "spawned";
+    text += '\n';
+    for (const PromiseBase* frame = strand->leaf; frame != nullptr; frame = frame->caller) {
+      if (frame->at.line() == 0) continue;
+      text += "  " + std::string(frame->at.file_name()) + ":" + std::to_string(frame->at.line()) + '\n';
+    }
+  }
+  return text;
+}
+
+void Run::log(const char* level, std::string_view event, std::initializer_list<LogField> fields) const {
+  if (!replaying_ && settings_.log) settings_.log(level, event, fields);
+}
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace perdure

@@ -1,0 +1,244 @@
+#include "sdk/src/worker/workflow_lane.h"
+
+#include "base/clock.h"
+#include "sdk/src/payload/convert.h"
+
+namespace perdure::worker {
+
+namespace enums = temporal::api::enums::v1;
+
+namespace {
+
+constexpr char kSdkName[] = "perdure-cpp", kSdkVersion[] = "0.1.0";
+constexpr int kContractFlag = 1;                // the scheduling contract of src/runtime/run.h
+constexpr std::size_t kBytesOfRun = 16 * 1024;  // of a cached run besides its frames
+
+class NonDeterministic : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// The answer to one query, in either of the two messages that carry one.
+struct QueryAnswer {
+  bool ok = false;
+  Payload result;
+  std::exception_ptr error;
+};
+
+QueryAnswer ask(detail::Run& run, const temporal::api::query::v1::WorkflowQuery& query) {
+  QueryAnswer answer;
+  try {
+    answer.result = run.query(query.query_type(), convert::from_wire(query.query_args()));
+    answer.ok = true;
+  } catch (...) {
+    answer.error = std::current_exception();
+  }
+  return answer;
+}
+
+enums::QueryResultType type_of(const QueryAnswer& answer) {
+  return answer.ok ? enums::QUERY_RESULT_TYPE_ANSWERED : enums::QUERY_RESULT_TYPE_FAILED;
+}
+
+}  // namespace
+
+WorkflowLane::WorkflowLane(std::string name, LaneSettings settings)
+    : settings_(std::move(settings)), executor_(base::make_thread_executor(std::move(name), base::system_clock())) {}
+
+WorkflowLane::~WorkflowLane() {
+  executor_->run_and_wait([this] {
+    by_run_.clear();
+    cache_.clear();
+  });
+}
+
+void WorkflowLane::post(std::shared_ptr<Task> task, Done done) {
+  executor_->post(base::Lane::kCompletion, 0, [this, task, done = std::move(done)] { handle(*task, done); });
+}
+
+void WorkflowLane::handle(Task& task, Done done) {
+  const std::string run_id = task.workflow_execution().run_id();
+  try {
+    Cached& cached = load(task);
+    advance(cached);
+    if (task.has_query()) {
+      answer_query(cached, task, std::move(done));
+    } else {
+      complete(cached, task, std::move(done));
+    }
+    if (settings_.sticky_queue.empty() || cached.run->closed()) evict(run_id);
+    evict_surplus();
+  } catch (const NonDeterministic&) {
+    fail(task, std::current_exception(), false, std::move(done));
+    evict(run_id);
+  } catch (...) {
+    fail(task, std::current_exception(), true, std::move(done));
+    evict(run_id);
+  }
+}
+
+// The run with the task's history appended, rebuilt from the first event when it is not here.
+WorkflowLane::Cached& WorkflowLane::load(Task& task) {
+  const std::string& run_id = task.workflow_execution().run_id();
+  temporal::api::history::v1::History history = std::move(*task.mutable_history());
+  if (!task.next_page_token().empty()) {
+    auto rest = rest_of_history(task, task.next_page_token());
+    for (auto& event : *rest.mutable_events()) *history.add_events() = std::move(event);
+  }
+  if (const auto found = by_run_.find(run_id); found != by_run_.end()) {
+    const bool restart = history.events_size() > 0 && history.events(0).event_id() == 1;
+    if (!restart && found->second->replay.append(*history.mutable_events())) {
+      cache_.splice(cache_.end(), cache_, found->second);
+      return *found->second;
+    }
+    evict(run_id);
+  }
+  if (history.events_size() == 0 || history.events(0).event_id() != 1) {
+    const std::int64_t last = task.started_event_id();
+    history = rest_of_history(task, {});
+    while (last > 0 && history.events_size() > 0 && history.events(history.events_size() - 1).event_id() > last) {
+      history.mutable_events()->RemoveLast();
+    }
+  }
+  Cached& fresh = cache_.emplace_back();
+  by_run_.emplace(run_id, std::prev(cache_.end()));
+  fresh.run_id = run_id;
+  detail::RunSettings settings;
+  settings.definitions = settings_.definitions;
+  settings.info.workflow_id = task.workflow_execution().workflow_id();
+  settings.info.run_id = run_id;
+  settings.info.ns = settings_.connection->ns();
+  settings.log = settings_.log;
+  fresh.run = std::make_unique<detail::Run>(std::move(settings));
+  fresh.replay.append(*history.mutable_events());
+  return fresh;
+}
+
+temporal::api::history::v1::History WorkflowLane::rest_of_history(const Task& task, std::string token) const {
+  temporal::api::history::v1::History all;
+  do {
+    service::GetWorkflowExecutionHistoryRequest request;
+    request.set_namespace_(settings_.connection->ns());
+    *request.mutable_execution() = task.workflow_execution();
+    request.set_next_page_token(token);
+    auto page = settings_.connection->call<service::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", request);
+    token = page.next_page_token();
+    for (auto& event : *page.mutable_history()->mutable_events()) *all.add_events() = std::move(event);
+  } while (!token.empty());
+  return all;
+}
+
+void WorkflowLane::advance(Cached& cached) {
+  for (;;) {
+    auto activation = cached.replay.next();
+    if (!activation) throw NonDeterministic("[TMPRL1100] " + activation.error().message);
+    if (!*activation) return;
+    cached.replay.record(cached.run->activate(**activation));
+  }
+}
+
+void WorkflowLane::evict(const std::string& run_id) {
+  const auto found = by_run_.find(run_id);
+  if (found == by_run_.end()) return;
+  cache_.erase(found->second);
+  by_run_.erase(found);
+}
+
+void WorkflowLane::evict_surplus() {
+  std::size_t bytes = 0;
+  for (const Cached& cached : cache_) bytes += kBytesOfRun + cached.run->bytes();
+  while (bytes > settings_.cache_bytes && !cache_.empty()) {
+    bytes -= kBytesOfRun + cache_.front().run->bytes();
+    evict(std::string(cache_.front().run_id));
+  }
+}
+
+void WorkflowLane::complete(Cached& cached, const Task& task, Done done) {
+  service::RespondWorkflowTaskCompletedRequest request;
+  request.set_namespace_(settings_.connection->ns());
+  request.set_task_token(task.task_token());
+  request.set_identity(settings_.identity);
+  for (auto& command : cached.replay.commands()) *request.add_commands() = std::move(command);
+  for (const auto& [id, query] : task.queries()) {
+    const QueryAnswer answer = ask(*cached.run, query);
+    auto& result = (*request.mutable_query_results())[id];
+    result.set_result_type(type_of(answer));
+    if (answer.ok) {
+      convert::to_wire(Payloads{answer.result}, result.mutable_answer());
+    } else {
+      convert::to_wire(answer.error, result.mutable_failure());
+      result.set_error_message(result.failure().message());
+    }
+  }
+  if (!settings_.sticky_queue.empty() && !cached.run->closed()) {
+    auto* sticky = request.mutable_sticky_attributes();
+    sticky->mutable_worker_task_queue()->set_name(settings_.sticky_queue);
+    sticky->mutable_worker_task_queue()->set_kind(enums::TASK_QUEUE_KIND_STICKY);
+    sticky->mutable_worker_task_queue()->set_normal_name(cached.run->info().task_queue);
+    convert::to_wire(settings_.sticky_timeout, sticky->mutable_schedule_to_start_timeout());
+  }
+  auto* metadata = request.mutable_sdk_metadata();
+  if (task.previous_started_event_id() == 0) {
+    metadata->add_lang_used_flags(kContractFlag);
+    metadata->set_sdk_name(kSdkName);
+    metadata->set_sdk_version(kSdkVersion);
+  }
+  send("RespondWorkflowTaskCompleted", request, cached.run_id, std::move(done));
+}
+
+void WorkflowLane::answer_query(Cached& cached, const Task& task, Done done) {
+  service::RespondQueryTaskCompletedRequest request;
+  request.set_namespace_(settings_.connection->ns());
+  request.set_task_token(task.task_token());
+  const QueryAnswer answer = ask(*cached.run, task.query());
+  request.set_completed_type(type_of(answer));
+  if (answer.ok) {
+    convert::to_wire(Payloads{answer.result}, request.mutable_query_result());
+  } else {
+    convert::to_wire(answer.error, request.mutable_failure());
+    request.set_error_message(request.failure().message());
+  }
+  send("RespondQueryTaskCompleted", request, {}, std::move(done));
+}
+
+void WorkflowLane::fail(const Task& task, const std::exception_ptr& error, bool deterministic, Done done) {
+  const std::string why = describe(error);
+  if (settings_.log) {
+    settings_.log("error", "workflow_task_failed",
+                  {{"workflow_id", task.workflow_execution().workflow_id()},
+                   {"run_id", task.workflow_execution().run_id()},
+                   {"error", why},
+                   {"note", "it is tried again until the code is fixed; only a Failure, or a type in failure_types, fails the workflow"}});
+  }
+  if (task.has_query()) {
+    service::RespondQueryTaskCompletedRequest request;
+    request.set_namespace_(settings_.connection->ns());
+    request.set_task_token(task.task_token());
+    request.set_completed_type(enums::QUERY_RESULT_TYPE_FAILED);
+    request.set_error_message(why);
+    convert::to_wire(error, request.mutable_failure());
+    return send("RespondQueryTaskCompleted", request, {}, std::move(done));
+  }
+  service::RespondWorkflowTaskFailedRequest request;
+  request.set_namespace_(settings_.connection->ns());
+  request.set_task_token(task.task_token());
+  request.set_identity(settings_.identity);
+  request.set_cause(deterministic ? enums::WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
+                                  : enums::WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR);
+  convert::to_wire(error, request.mutable_failure());
+  send("RespondWorkflowTaskFailed", request, {}, std::move(done));
+}
+
+// What the server refused did not happen: the run in memory is ahead of history and goes.
+void WorkflowLane::send(const char* method, const google::protobuf::Message& request, const std::string& run_id, Done done) {
+  settings_.connection->call_async(method, request.SerializeAsString(), *settings_.timers,
+                                   [this, run_id, done = std::move(done)](const client::Reply& reply) {
+                                     if (reply || run_id.empty()) return done();
+                                     executor_->post(base::Lane::kCompletion, 0, [this, run_id, done] {
+                                       evict(run_id);
+                                       done();
+                                     });
+                                   });
+}
+
+}  // namespace perdure::worker

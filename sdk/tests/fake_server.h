@@ -1,0 +1,233 @@
+// One workflow run against a server of a few lines: it keeps a history, turns commands into events, and answers when told to.
+//
+// After every workflow task the whole history is also replayed into a fresh run, which must record the same commands: eviction at
+// every point, and non-determinism, are tested along with everything else.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sdk/src/payload/convert.h"
+#include "sdk/src/replay/replay.h"
+#include "sdk/src/runtime/run.h"
+
+namespace perdure::test {
+
+namespace enums = temporal::api::enums::v1;
+using replay::Event;
+
+class FakeServer {
+ public:
+  template <class... A>
+  FakeServer(detail::WorkflowDefinition definition, A... arguments) {
+    const std::string name = definition.name;
+    definitions_.emplace(name, std::move(definition));
+    auto* started = add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_STARTED).mutable_workflow_execution_started_event_attributes();
+    started->mutable_workflow_type()->set_name(name);
+    started->mutable_task_queue()->set_name("queue");
+    started->set_original_execution_run_id("run");
+    started->set_attempt(1);
+    convert::to_wire(detail::ArgumentList<std::tuple<A...>>::encode_all(arguments...), started->mutable_input());
+  }
+
+  // One workflow task. The commands, in order, as "StartTimer(1s) RequestCancelActivity …".
+  std::string task() {
+    add(enums::EVENT_TYPE_WORKFLOW_TASK_SCHEDULED);
+    const std::int64_t scheduled = last_id_;
+    auto* started = add(enums::EVENT_TYPE_WORKFLOW_TASK_STARTED).mutable_workflow_task_started_event_attributes();
+    started->set_scheduled_event_id(scheduled);
+    started->set_suggest_continue_as_new(suggest_continue_as_new);
+    const std::vector<replay::Command> commands = feed(live_);
+    add(enums::EVENT_TYPE_WORKFLOW_TASK_COMPLETED);
+    std::string names;
+    for (const replay::Command& command : commands) {
+      names += (names.empty() ? "" : " ") + replay::describe(command);
+      answer(command);
+    }
+    check_replay();
+    return names;
+  }
+
+  void fire_timer(int number) {
+    auto* fired = add(enums::EVENT_TYPE_TIMER_FIRED).mutable_timer_fired_event_attributes();
+    fired->set_timer_id(timers_.at(static_cast<std::size_t>(number)));
+  }
+  template <class T>
+  void complete_activity(int number, T result) {
+    auto* done = add(enums::EVENT_TYPE_ACTIVITY_TASK_COMPLETED).mutable_activity_task_completed_event_attributes();
+    done->set_scheduled_event_id(activities_.at(static_cast<std::size_t>(number)));
+    convert::to_wire(Payloads{detail::encode<T>(result)}, done->mutable_result());
+  }
+  void fail_activity(int number, const std::string& message) {
+    auto* failed = add(enums::EVENT_TYPE_ACTIVITY_TASK_FAILED).mutable_activity_task_failed_event_attributes();
+    failed->set_scheduled_event_id(activities_.at(static_cast<std::size_t>(number)));
+    convert::to_wire(std::make_exception_ptr(ApplicationFailure(message)), failed->mutable_failure());
+  }
+  void cancel_activity(int number) {
+    auto* cancelled = add(enums::EVENT_TYPE_ACTIVITY_TASK_CANCELED).mutable_activity_task_canceled_event_attributes();
+    cancelled->set_scheduled_event_id(activities_.at(static_cast<std::size_t>(number)));
+  }
+  template <class... A>
+  void signal(const std::string& name, A... arguments) {
+    auto* signaled = add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED).mutable_workflow_execution_signaled_event_attributes();
+    signaled->set_signal_name(name);
+    convert::to_wire(detail::ArgumentList<std::tuple<A...>>::encode_all(arguments...), signaled->mutable_input());
+  }
+  void cancel() { add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED); }
+
+  bool closed() const { return closed_; }
+  template <class T>
+  T result() const {
+    return detail::decode<T>(result_);
+  }
+  const std::string& failure() const { return failure_; }
+  detail::Run& run() { return *live_.run; }
+  std::vector<Event>& history() { return history_; }
+
+  // Replays the history into fresh code. Returns what is wrong, or nothing.
+  std::string replay_into(detail::WorkflowDefinition definition) {
+    std::map<std::string, detail::WorkflowDefinition, std::less<>> definitions;
+    definitions.emplace(definition.name, std::move(definition));
+    Copy copy;
+    for (;;) {
+      auto next = step(copy, definitions);
+      if (!next.error.empty() || !next.more) return next.error;
+    }
+  }
+
+  bool suggest_continue_as_new = false;
+
+ private:
+  struct Copy {
+    replay::Replay replay;
+    std::unique_ptr<detail::Run> run;
+    std::size_t fed = 0;
+    std::string last;  // commands
+  };
+  struct Step {
+    bool more = false;
+    std::string error;
+    std::vector<replay::Command> commands;
+  };
+
+  Event& add(enums::EventType type) {
+    Event& event = history_.emplace_back();
+    event.set_event_id(++last_id_);
+    event.set_event_type(type);
+    event.mutable_event_time()->set_seconds(1'000'000 + last_id_);
+    return event;
+  }
+
+  Step step(Copy& copy, const std::map<std::string, detail::WorkflowDefinition, std::less<>>& definitions) {
+    if (!copy.run) {
+      detail::RunSettings settings;
+      settings.definitions = &definitions;
+      settings.info.run_id = "run";
+      copy.run = std::make_unique<detail::Run>(std::move(settings));
+    }
+    google::protobuf::RepeatedPtrField<Event> events;
+    for (; copy.fed < history_.size(); ++copy.fed) *events.Add() = history_[copy.fed];
+    EXPECT_TRUE(copy.replay.append(std::move(events)));
+    auto activation = copy.replay.next();
+    if (!activation) return {false, activation.error().message, {}};
+    if (!*activation) return {};
+    Step step;
+    step.more = true;
+    step.commands = copy.run->activate(**activation);
+    copy.replay.record(step.commands);
+    return step;
+  }
+
+  std::vector<replay::Command> feed(Copy& copy) {
+    for (std::vector<replay::Command> last;;) {
+      Step next = step(copy, definitions_);
+      EXPECT_EQ(next.error, "");
+      if (!next.more) return last;
+      last = std::move(next.commands);
+    }
+  }
+
+  void check_replay() {
+    Copy copy;
+    for (;;) {
+      const Step next = step(copy, definitions_);
+      EXPECT_EQ(next.error, "");
+      if (!next.more) return;
+    }
+  }
+
+  void answer(const replay::Command& command) {
+    const auto& wire = command.wire;
+    switch (command.kind) {
+      case replay::CommandKind::kScheduleActivity: {
+        const auto& asked = wire.schedule_activity_task_command_attributes();
+        auto* event = add(enums::EVENT_TYPE_ACTIVITY_TASK_SCHEDULED).mutable_activity_task_scheduled_event_attributes();
+        event->set_activity_id(asked.activity_id());
+        *event->mutable_activity_type() = asked.activity_type();
+        scheduled_by_sequence_[command.sequence] = last_id_;
+        activities_.push_back(last_id_);
+        return;
+      }
+      case replay::CommandKind::kCancelActivity:
+        add(enums::EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED)
+            .mutable_activity_task_cancel_requested_event_attributes()
+            ->set_scheduled_event_id(scheduled_by_sequence_[command.sequence]);
+        return;
+      case replay::CommandKind::kStartTimer:
+        timers_.push_back(wire.start_timer_command_attributes().timer_id());
+        add(enums::EVENT_TYPE_TIMER_STARTED).mutable_timer_started_event_attributes()->set_timer_id(timers_.back());
+        return;
+      case replay::CommandKind::kCancelTimer:
+        add(enums::EVENT_TYPE_TIMER_CANCELED)
+            .mutable_timer_canceled_event_attributes()
+            ->set_timer_id(wire.cancel_timer_command_attributes().timer_id());
+        return;
+      case replay::CommandKind::kMarker:
+      case replay::CommandKind::kPatch: {
+        auto* event = add(enums::EVENT_TYPE_MARKER_RECORDED).mutable_marker_recorded_event_attributes();
+        event->set_marker_name(wire.record_marker_command_attributes().marker_name());
+        *event->mutable_details() = wire.record_marker_command_attributes().details();
+        return;
+      }
+      default: return close(command);
+    }
+  }
+
+  void close(const replay::Command& command) {
+    closed_ = true;
+    switch (command.kind) {
+      case replay::CommandKind::kComplete:
+        result_ = convert::from_wire(command.wire.complete_workflow_execution_command_attributes().result().payloads(0));
+        add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED).mutable_workflow_execution_completed_event_attributes();
+        return;
+      case replay::CommandKind::kFail:
+        failure_ = describe(convert::from_wire(command.wire.fail_workflow_execution_command_attributes().failure()));
+        add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_FAILED).mutable_workflow_execution_failed_event_attributes();
+        return;
+      case replay::CommandKind::kCancel:
+        add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED).mutable_workflow_execution_canceled_event_attributes();
+        return;
+      case replay::CommandKind::kContinueAsNew:
+        add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW)
+            .mutable_workflow_execution_continued_as_new_event_attributes();
+        return;
+      default: FAIL() << "a command that this server does not know";
+    }
+  }
+
+  std::map<std::string, detail::WorkflowDefinition, std::less<>> definitions_;
+  std::vector<Event> history_;
+  std::int64_t last_id_ = 0;
+  Copy live_;
+  std::vector<std::int64_t> activities_;
+  std::map<std::uint64_t, std::int64_t> scheduled_by_sequence_;
+  std::vector<std::string> timers_;
+  bool closed_ = false;
+  Payload result_;
+  std::string failure_;
+};
+
+}  // namespace perdure::test
