@@ -1,4 +1,5 @@
-// The four programs that show what workflow code looks like: hello, an order with compensations and approval, a fan-out, an entity.
+// The four programs that show what workflow code looks like: hello, an order with compensations and approval,
+// a fan-out, an entity.
 #pragma once
 
 #include <memory>
@@ -14,7 +15,9 @@ using namespace perdure;
 
 // ---- hello
 
-inline std::string compose(std::string greeting, std::string name) { return greeting + ", " + name + "!"; }
+inline std::string compose(std::string greeting, std::string name) {
+  return greeting + ", " + name + "!";
+}
 
 inline Task<std::string> greet(Context ctx, std::string name) {
   co_return co_await ctx.execute<&compose>({.start_to_close_timeout = 10s}, "Hello", name);
@@ -51,7 +54,9 @@ inline constexpr Activity<std::string(std::string, std::string)> ship{"ShipOrder
 
 class OrderWorkflow {
  public:
-  Task<Receipt> run(Context ctx, Order order) { co_return co_await saga_.guard(ctx, place(ctx, std::move(order))); }
+  Task<Receipt> run(Context ctx, Order order) {
+    co_return co_await saga_.guard(ctx, place(ctx, std::move(order)));
+  }
   void approve(std::string by) { approved_by_ = std::move(by); }
   std::string status() const { return status_; }
   using signals = handlers<&OrderWorkflow::approve>;
@@ -65,10 +70,12 @@ class OrderWorkflow {
     status_ = "waiting for approval";
     bool approved = co_await ctx.within(24h, ctx.until([this] { return !approved_by_.empty(); }));
     if (!approved) throw ApplicationFailure("nobody approved " + order.id + " within a day");
-    Receipt paid = co_await ctx.execute<&Payments::charge>({.start_to_close_timeout = 1min}, order.card, order.cents);
+    Receipt paid =
+        co_await ctx.execute<&Payments::charge>({.start_to_close_timeout = 1min}, order.card, order.cents);
     saga_.compensate<&Payments::refund>(quick, paid.id);
     status_ = "shipping";
-    co_await ctx.execute<&ship>({.start_to_close_timeout = 1h, .retry = {.maximum_attempts = 1}}, order.id, reservation);
+    co_await ctx.execute<&ship>({.start_to_close_timeout = 1h, .retry = {.maximum_attempts = 1}}, order.id,
+                                reservation);
     status_ = "done";
     co_return paid;
   }
@@ -103,11 +110,14 @@ struct Account {
   long cents = 0;
   int operations = 0;
 };
-inline std::string book(std::string account, long cents) { return account + "/" + std::to_string(cents); }
+inline std::string book(std::string account, long cents) {
+  return account + "/" + std::to_string(cents);
+}
 
 class AccountWorkflow {
  public:
-  explicit AccountWorkflow(Account account) : account_(std::move(account)) {}  // state before the first message
+  explicit AccountWorkflow(Account account)
+      : account_(std::move(account)) {}  // state before the first message
   Task<long> run(Context ctx, Account) {
     co_await ctx.until([this] { return closed_ || account_.operations >= 3; });
     co_await ctx.until([ctx] { return ctx.all_handlers_finished(); });

@@ -1,5 +1,5 @@
-// The scheduling contract, line by line (src/runtime/run.h), as golden command orders. They never change: another order is a new
-// SDK flag and a new test beside the old one.
+// The scheduling contract, line by line (src/runtime/run.h), as golden command orders. They never change:
+// another order is a new SDK flag and a new test beside the old one.
 #include <gtest/gtest.h>
 
 #include "sdk/tests/fake_server.h"
@@ -94,7 +94,8 @@ TEST(Contract, line_2_moving_code_into_a_helper_keeps_the_order) {
     return all + " | " + server.task();
   };
   const std::string golden =
-      "StartTimer(2s) StartTimer(1s) | StartTimer(3s) StartTimer(4s) StartTimer(5s) StartTimer(6s) CompleteWorkflow";
+      "StartTimer(2s) StartTimer(1s) | StartTimer(3s) StartTimer(4s) StartTimer(5s) StartTimer(6s) "
+      "CompleteWorkflow";
   EXPECT_EQ(orders(define_workflow<&written_out>()), golden);
   EXPECT_EQ(orders(define_workflow<&with_helper>()), golden);
 }
@@ -168,12 +169,15 @@ TEST(Contract, line_3_what_a_predicate_throws_is_thrown_at_the_await) {
 
 // ---- lines 4 and 5
 
-Task<> child_task(Context ctx) { co_await ctx.sleep(2s); }
+Task<> child_task(Context ctx) {
+  co_await ctx.sleep(2s);
+}
 Task<> cancelled_in_order(Context ctx) {
   Future<int> first = ctx.execute<&work>(kOptions, 1);
   Future<void> inner = ctx.spawn(child_task(ctx));
   Future<void> second = ctx.sleep(1s);
-  Future<int> third = ctx.execute<&work>({.start_to_close_timeout = 1s, .cancellation = CancellationType::kAbandon}, 3);
+  Future<int> third =
+      ctx.execute<&work>({.start_to_close_timeout = 1s, .cancellation = CancellationType::kAbandon}, 3);
   std::vector<Future<void>> both{inner, second};
   co_await when_all(both);
   (void)first;
@@ -189,7 +193,9 @@ TEST(Contract, line_4_a_cancel_visits_commands_then_child_scopes_in_order_of_cre
 
 class Entity {
  public:
-  Task<> run(Context ctx) { co_await ctx.until([this] { return done_; }); }
+  Task<> run(Context ctx) {
+    co_await ctx.until([this] { return done_; });
+  }
   Task<> serve(Context ctx) {
     co_await ctx.sleep(1s);
     done_ = true;
@@ -227,8 +233,8 @@ TEST(Contract, line_5_handler_calls_are_not_cancelled_with_the_workflow) {
 }
 
 Task<int> waiting_for_the_end(Context ctx) {
-  auto outcome = co_await attempt(
-      ctx.execute<&work>({.start_to_close_timeout = 1s, .cancellation = CancellationType::kWaitCompleted}, 1));
+  auto outcome = co_await attempt(ctx.execute<&work>(
+      {.start_to_close_timeout = 1s, .cancellation = CancellationType::kWaitCompleted}, 1));
   co_return outcome ? *outcome : -1;
 }
 

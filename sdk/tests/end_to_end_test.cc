@@ -1,5 +1,5 @@
-// The whole way: client, server, worker, workflow code, activities. The server is another process: tests/run.py starts it and
-// says where it is in TEMPORAL_ADDRESS.
+// The whole way: client, server, worker, workflow code, activities. The server is another process:
+// tests/run.py starts it and says where it is in TEMPORAL_ADDRESS.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -44,13 +44,16 @@ void beat(ActivityContext& context) {
   }
 }
 Task<std::string> patient(Context ctx) {
-  auto outcome = co_await attempt(ctx.execute<&beat>(
-      {.start_to_close_timeout = 1min, .heartbeat_timeout = 500ms, .cancellation = CancellationType::kWaitCompleted}));
+  auto outcome = co_await attempt(ctx.execute<&beat>({.start_to_close_timeout = 1min,
+                                                      .heartbeat_timeout = 500ms,
+                                                      .cancellation = CancellationType::kWaitCompleted}));
   if (!outcome.is_cancelled()) co_return "not cancelled";
   co_await ctx.shielded().sleep(1ms);
   co_return "cleaned up";
 }
-Task<> forever(Context ctx) { co_await ctx.sleep(24h); }
+Task<> forever(Context ctx) {
+  co_await ctx.sleep(24h);
+}
 Task<int> fails(Context) {
   throw ApplicationFailure("no", "Refusal");
   co_return 1;
@@ -70,7 +73,8 @@ class EndToEnd : public testing::TestWithParam<std::size_t> {
     options.cache_bytes = GetParam();
     worker_ = std::make_unique<Worker>(client_, options);
     worker_->add<OrderWorkflow>().add<AccountWorkflow>();
-    worker_->add<&greet, &thumbnails, &compose, &make_thumbnail, &book, &patient, &beat, &forever, &fails, &late>();
+    worker_->add<&greet, &thumbnails, &compose, &make_thumbnail, &book, &patient, &beat, &forever, &fails,
+                 &late>();
     worker_->add<&Inventory::reserve, &Inventory::release>(std::shared_ptr<Inventory>(shop_));
     worker_->add<&Payments::charge, &Payments::refund>(std::shared_ptr<Payments>(bank_));
     worker_->add<&ship>([this](std::string order, std::string reservation) {
@@ -93,7 +97,9 @@ class EndToEnd : public testing::TestWithParam<std::size_t> {
   std::unique_ptr<Worker> worker_;
 };
 
-TEST_P(EndToEnd, hello) { EXPECT_EQ(client_.execute<&greet>(named("hello"), "Ann"), "Hello, Ann!"); }
+TEST_P(EndToEnd, hello) {
+  EXPECT_EQ(client_.execute<&greet>(named("hello"), "Ann"), "Hello, Ann!");
+}
 
 TEST_P(EndToEnd, an_order_is_approved_by_signal_and_its_failed_charge_retried) {
   Order order{"o1", {"42", 7}, 100};
@@ -107,7 +113,8 @@ TEST_P(EndToEnd, an_order_is_approved_by_signal_and_its_failed_charge_retried) {
 TEST_P(EndToEnd, a_failed_order_is_compensated) {
   no_truck_ = true;
   Order order{"o2", {"43", 7}, 100};
-  auto handle = client_.signal_with_start<&OrderWorkflow::approve>(WithStart<OrderWorkflow>(named("bad"), order), "ann");
+  auto handle = client_.signal_with_start<&OrderWorkflow::approve>(
+      WithStart<OrderWorkflow>(named("bad"), order), "ann");
   try {
     (void)handle.result();
     FAIL() << "it must fail";
@@ -146,7 +153,9 @@ TEST_P(EndToEnd, a_failure_reaches_the_client) {
   }
 }
 
-TEST_P(EndToEnd, timers_side_effects_and_patches) { EXPECT_EQ(client_.execute<&late>(named("late")), 107); }
+TEST_P(EndToEnd, timers_side_effects_and_patches) {
+  EXPECT_EQ(client_.execute<&late>(named("late")), 107);
+}
 
 TEST_P(EndToEnd, an_id_that_runs_is_not_started_twice) {
   auto handle = client_.start<&forever>(named("twice"));
@@ -164,7 +173,9 @@ TEST_P(EndToEnd, a_cancelled_activity_hears_of_it_by_its_heartbeat) {
   EXPECT_EQ(handle.result(), "cleaned up");
 }
 
-std::string cache_name(const testing::TestParamInfo<std::size_t>& info) { return info.param == 0 ? "without_cache" : "with_cache"; }
+std::string cache_name(const testing::TestParamInfo<std::size_t>& info) {
+  return info.param == 0 ? "without_cache" : "with_cache";
+}
 INSTANTIATE_TEST_SUITE_P(Sdk, EndToEnd, testing::Values(std::size_t{0}, std::size_t{1} << 20), cache_name);
 
 }  // namespace end_to_end

@@ -1,7 +1,8 @@
-// One workflow run against a server of a few lines: it keeps a history, turns commands into events, and answers when told to.
+// One workflow run against a server of a few lines: it keeps a history, turns commands into events, and
+// answers when told to.
 //
-// After every workflow task the whole history is also replayed into a fresh run, which must record the same commands: eviction at
-// every point, and non-determinism, are tested along with everything else.
+// After every workflow task the whole history is also replayed into a fresh run, which must record the same
+// commands: eviction at every point, and non-determinism, are tested along with everything else.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -25,19 +26,22 @@ class FakeServer {
   FakeServer(detail::WorkflowDefinition definition, A... arguments) {
     const std::string name = definition.name;
     definitions_.emplace(name, std::move(definition));
-    auto* started = add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_STARTED).mutable_workflow_execution_started_event_attributes();
+    auto* started = add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_STARTED)
+                        .mutable_workflow_execution_started_event_attributes();
     started->mutable_workflow_type()->set_name(name);
     started->mutable_task_queue()->set_name("queue");
     started->set_original_execution_run_id("run");
     started->set_attempt(1);
-    convert::to_wire(detail::ArgumentList<std::tuple<A...>>::encode_all(arguments...), started->mutable_input());
+    convert::to_wire(detail::ArgumentList<std::tuple<A...>>::encode_all(arguments...),
+                     started->mutable_input());
   }
 
   // One workflow task. The commands, in order, as "StartTimer(1s) RequestCancelActivity …".
   std::string task() {
     add(enums::EVENT_TYPE_WORKFLOW_TASK_SCHEDULED);
     const std::int64_t scheduled = last_id_;
-    auto* started = add(enums::EVENT_TYPE_WORKFLOW_TASK_STARTED).mutable_workflow_task_started_event_attributes();
+    auto* started =
+        add(enums::EVENT_TYPE_WORKFLOW_TASK_STARTED).mutable_workflow_task_started_event_attributes();
     started->set_scheduled_event_id(scheduled);
     started->set_suggest_continue_as_new(suggest_continue_as_new);
     const std::vector<replay::Command> commands = feed(live_);
@@ -57,24 +61,29 @@ class FakeServer {
   }
   template <class T>
   void complete_activity(int number, T result) {
-    auto* done = add(enums::EVENT_TYPE_ACTIVITY_TASK_COMPLETED).mutable_activity_task_completed_event_attributes();
+    auto* done =
+        add(enums::EVENT_TYPE_ACTIVITY_TASK_COMPLETED).mutable_activity_task_completed_event_attributes();
     done->set_scheduled_event_id(activities_.at(static_cast<std::size_t>(number)));
     convert::to_wire(Payloads{detail::encode<T>(result)}, done->mutable_result());
   }
   void fail_activity(int number, const std::string& message) {
-    auto* failed = add(enums::EVENT_TYPE_ACTIVITY_TASK_FAILED).mutable_activity_task_failed_event_attributes();
+    auto* failed =
+        add(enums::EVENT_TYPE_ACTIVITY_TASK_FAILED).mutable_activity_task_failed_event_attributes();
     failed->set_scheduled_event_id(activities_.at(static_cast<std::size_t>(number)));
     convert::to_wire(std::make_exception_ptr(ApplicationFailure(message)), failed->mutable_failure());
   }
   void cancel_activity(int number) {
-    auto* cancelled = add(enums::EVENT_TYPE_ACTIVITY_TASK_CANCELED).mutable_activity_task_canceled_event_attributes();
+    auto* cancelled =
+        add(enums::EVENT_TYPE_ACTIVITY_TASK_CANCELED).mutable_activity_task_canceled_event_attributes();
     cancelled->set_scheduled_event_id(activities_.at(static_cast<std::size_t>(number)));
   }
   template <class... A>
   void signal(const std::string& name, A... arguments) {
-    auto* signaled = add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED).mutable_workflow_execution_signaled_event_attributes();
+    auto* signaled = add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
+                         .mutable_workflow_execution_signaled_event_attributes();
     signaled->set_signal_name(name);
-    convert::to_wire(detail::ArgumentList<std::tuple<A...>>::encode_all(arguments...), signaled->mutable_input());
+    convert::to_wire(detail::ArgumentList<std::tuple<A...>>::encode_all(arguments...),
+                     signaled->mutable_input());
   }
   void cancel() { add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED); }
 
@@ -164,7 +173,8 @@ class FakeServer {
     switch (command.kind) {
       case replay::CommandKind::kScheduleActivity: {
         const auto& asked = wire.schedule_activity_task_command_attributes();
-        auto* event = add(enums::EVENT_TYPE_ACTIVITY_TASK_SCHEDULED).mutable_activity_task_scheduled_event_attributes();
+        auto* event =
+            add(enums::EVENT_TYPE_ACTIVITY_TASK_SCHEDULED).mutable_activity_task_scheduled_event_attributes();
         event->set_activity_id(asked.activity_id());
         *event->mutable_activity_type() = asked.activity_type();
         scheduled_by_sequence_[command.sequence] = last_id_;
@@ -178,7 +188,9 @@ class FakeServer {
         return;
       case replay::CommandKind::kStartTimer:
         timers_.push_back(wire.start_timer_command_attributes().timer_id());
-        add(enums::EVENT_TYPE_TIMER_STARTED).mutable_timer_started_event_attributes()->set_timer_id(timers_.back());
+        add(enums::EVENT_TYPE_TIMER_STARTED)
+            .mutable_timer_started_event_attributes()
+            ->set_timer_id(timers_.back());
         return;
       case replay::CommandKind::kCancelTimer:
         add(enums::EVENT_TYPE_TIMER_CANCELED)
@@ -200,15 +212,19 @@ class FakeServer {
     closed_ = true;
     switch (command.kind) {
       case replay::CommandKind::kComplete:
-        result_ = convert::from_wire(command.wire.complete_workflow_execution_command_attributes().result().payloads(0));
-        add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED).mutable_workflow_execution_completed_event_attributes();
+        result_ = convert::from_wire(
+            command.wire.complete_workflow_execution_command_attributes().result().payloads(0));
+        add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED)
+            .mutable_workflow_execution_completed_event_attributes();
         return;
       case replay::CommandKind::kFail:
-        failure_ = describe(convert::from_wire(command.wire.fail_workflow_execution_command_attributes().failure()));
+        failure_ =
+            describe(convert::from_wire(command.wire.fail_workflow_execution_command_attributes().failure()));
         add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_FAILED).mutable_workflow_execution_failed_event_attributes();
         return;
       case replay::CommandKind::kCancel:
-        add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED).mutable_workflow_execution_canceled_event_attributes();
+        add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED)
+            .mutable_workflow_execution_canceled_event_attributes();
         return;
       case replay::CommandKind::kContinueAsNew:
         add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW)

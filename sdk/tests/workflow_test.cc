@@ -1,4 +1,5 @@
-// Verbs and combinators, failures, non-determinism, markers: each against the fake server, with a replay after every task.
+// Verbs and combinators, failures, non-determinism, markers: each against the fake server, with a replay
+// after every task.
 #include <gtest/gtest.h>
 
 #include "sdk/examples/programs.h"
@@ -141,7 +142,9 @@ TEST(Workflow, listed_exceptions_fail_the_workflow) {
   FakeServer server(define_workflow<Tolerant>());
   EXPECT_EQ(server.task(), "FailWorkflow");
 }
-Task<> without_timeout(Context ctx) { co_await ctx.execute<&work>({}, 1); }
+Task<> without_timeout(Context ctx) {
+  co_await ctx.execute<&work>({}, 1);
+}
 TEST(Workflow, an_activity_without_a_timeout_names_its_line) {
   FakeServer server(define_workflow<&without_timeout>());
   try {
@@ -235,7 +238,8 @@ TEST(Workflow, non_determinism_names_the_event_and_the_line) {
   const std::string error = server.replay_into(define_workflow<Changed>());
   EXPECT_TRUE(error.starts_with("event 5 TimerStarted(1), but workflow_test.cc:")) << error;
   EXPECT_TRUE(error.ends_with("asked ScheduleActivity(work)")) << error;
-  EXPECT_EQ(server.replay_into(define_workflow<Shorter>()), "event 5 TimerStarted(1), but the code asked CompleteWorkflow");
+  EXPECT_EQ(server.replay_into(define_workflow<Shorter>()),
+            "event 5 TimerStarted(1), but the code asked CompleteWorkflow");
 }
 
 class Counter {
@@ -310,16 +314,5 @@ TEST(Workflow, frames_are_counted) {
   server.task();
   EXPECT_GT(server.run().bytes(), 100u);
 }
-
-#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
-Task<int> miscompiled(Context ctx, int x) {
-  if (!co_await ctx.execute<&work>(kOptions, x)) co_return 0;
-  co_return x;
-}
-TEST(Workflow, a_coroutine_that_the_compiler_got_wrong_fails_its_task) {
-  FakeServer server(define_workflow<&miscompiled>(), 1);
-  EXPECT_THROW(server.task(), MiscompiledCoroutine);
-}
-#endif
 
 }  // namespace perdure::test::workflow

@@ -1,5 +1,6 @@
-// What activity code sees: ActivityContext. An activity is a plain function, or a member of an object that the worker is given,
-// with an optional first parameter ActivityContext&; it may block, throw and be repeated.
+// What activity code sees: ActivityContext. An activity is a plain function, or a member of an object that
+// the worker is given, with an optional first parameter ActivityContext&; it may block, throw and be
+// repeated.
 #pragma once
 
 #include <memory>
@@ -32,7 +33,8 @@ class ActivityContext {
   explicit ActivityContext(detail::ActivityTask& task) : task_(&task) {}
 
   const ActivityInfo& info() const;
-  // Says that the attempt is alive and how far it got; throttled: many calls cost little. Cancellation comes back this way.
+  // Says that the attempt is alive and how far it got; throttled: many calls cost little. Cancellation comes
+  // back this way.
   template <class... T>
   void heartbeat(const T&... details) {
     record_heartbeat(detail::ArgumentList<std::tuple<T...>>::encode_all(details...));
@@ -46,7 +48,7 @@ class ActivityContext {
   // Stop is requested when the activity is cancelled, has lost its attempt, or the worker is about to end.
   std::stop_token stop_token() const;
   CancelReason reason() const;
-  void throw_if_cancelled() const;         // CancelledFailure
+  void throw_if_cancelled() const;          // CancelledFailure
   void sleep_for(Duration duration) const;  // throws CancelledFailure as soon as it is cancelled
 
  private:

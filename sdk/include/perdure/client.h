@@ -1,7 +1,7 @@
 // The client: starts workflows, speaks to them, reads their results.
 //
-// Client and handles are cheap to copy and used by any thread; calls block until the server has answered. Transient errors are
-// retried. Everything throws an Error.
+// Client and handles are cheap to copy and used by any thread; calls block until the server has answered.
+// Transient errors are retried. Everything throws an Error.
 #pragma once
 
 #include <map>
@@ -33,7 +33,8 @@ class RpcError : public Error {
 };
 class WorkflowAlreadyStarted : public Error {
  public:
-  WorkflowAlreadyStarted(const std::string& message, std::string run_id) : Error(message), run_id_(std::move(run_id)) {}
+  WorkflowAlreadyStarted(const std::string& message, std::string run_id)
+      : Error(message), run_id_(std::move(run_id)) {}
   const std::string& run_id() const { return run_id_; }
 
  private:
@@ -45,7 +46,8 @@ class WorkflowNotFound : public Error {
 };
 class WorkflowFailed : public Error {
  public:
-  WorkflowFailed(const std::string& message, std::exception_ptr failure) : Error(message), failure_(std::move(failure)) {}
+  WorkflowFailed(const std::string& message, std::exception_ptr failure)
+      : Error(message), failure_(std::move(failure)) {}
   const std::exception_ptr& failure() const { return failure_; }
 
  private:
@@ -112,11 +114,14 @@ class Connection;  // to one server and namespace; any thread
 struct ExecutionName {
   std::string id, run_id;
 };
-std::string start_workflow(Connection& connection, std::string_view type, const StartOptions& options, Payloads arguments);
-void signal_workflow(Connection& connection, const ExecutionName& execution, std::string_view name, Payloads arguments);
-std::string signal_with_start(Connection& connection, std::string_view type, const StartOptions& options, Payloads arguments,
-                              std::string_view signal, Payloads signal_arguments);
-Payloads query_workflow(Connection& connection, const ExecutionName& execution, std::string_view name, Payloads arguments);
+std::string start_workflow(Connection& connection, std::string_view type, const StartOptions& options,
+                           Payloads arguments);
+void signal_workflow(Connection& connection, const ExecutionName& execution, std::string_view name,
+                     Payloads arguments);
+std::string signal_with_start(Connection& connection, std::string_view type, const StartOptions& options,
+                              Payloads arguments, std::string_view signal, Payloads signal_arguments);
+Payloads query_workflow(Connection& connection, const ExecutionName& execution, std::string_view name,
+                        Payloads arguments);
 Payloads workflow_result(Connection& connection, const ExecutionName& execution);
 void cancel_workflow(Connection& connection, const ExecutionName& execution);
 void terminate_workflow(Connection& connection, const ExecutionName& execution, std::string_view reason);
@@ -132,7 +137,9 @@ class HandleBase {
   const std::string& id() const { return execution_.id; }
   const std::string& run_id() const { return execution_.run_id; }  // empty: the current run
   void cancel() const { detail::cancel_workflow(*connection_, {execution_.id, {}}); }
-  void terminate(std::string_view reason = {}) const { detail::terminate_workflow(*connection_, {execution_.id, {}}, reason); }
+  void terminate(std::string_view reason = {}) const {
+    detail::terminate_workflow(*connection_, {execution_.id, {}}, reason);
+  }
   WorkflowDescription describe() const { return detail::describe_workflow(*connection_, execution_); }
 
  protected:
@@ -145,12 +152,14 @@ class UntypedHandle : public HandleBase {
   using HandleBase::HandleBase;
   template <class... A>
   void signal(std::string_view name, const A&... arguments) const {
-    detail::signal_workflow(*connection_, {id(), {}}, name, detail::ArgumentList<std::tuple<std::decay_t<A>...>>::encode_all(arguments...));
+    detail::signal_workflow(*connection_, {id(), {}}, name,
+                            detail::ArgumentList<std::tuple<std::decay_t<A>...>>::encode_all(arguments...));
   }
   template <class R, class... A>
   R query(std::string_view name, const A&... arguments) const {
     return detail::decode_result<R>(detail::query_workflow(
-        *connection_, execution_, name, detail::ArgumentList<std::tuple<std::decay_t<A>...>>::encode_all(arguments...)));
+        *connection_, execution_, name,
+        detail::ArgumentList<std::tuple<std::decay_t<A>...>>::encode_all(arguments...)));
   }
   template <class R>
   R result() const {
@@ -162,8 +171,8 @@ template <class R>
 class ResultHandle : public HandleBase {
  public:
   using HandleBase::HandleBase;
-  // Waits for the end of the workflow, following its runs. Throws WorkflowFailed, WorkflowCanceled, WorkflowTerminated,
-  // WorkflowTimedOut.
+  // Waits for the end of the workflow, following its runs. Throws WorkflowFailed, WorkflowCanceled,
+  // WorkflowTerminated, WorkflowTimedOut.
   R result() const {
     if constexpr (std::is_void_v<R>) {
       (void)detail::workflow_result(*connection_, execution_);
@@ -180,8 +189,9 @@ class WorkflowHandle : public ResultHandle<typename detail::WorkflowTraits<W>::r
   template <auto S, class... A>
     requires(W::signals::template contains<S>)
   void signal(A&&... arguments) const {
-    detail::signal_workflow(*this->connection_, {this->id(), {}}, W::signals::template name_of<S>(),
-                            detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...));
+    detail::signal_workflow(
+        *this->connection_, {this->id(), {}}, W::signals::template name_of<S>(),
+        detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...));
   }
   template <auto Q, class... A>
     requires(W::queries::template contains<Q>)
@@ -200,7 +210,8 @@ struct WithStart {
   template <class... A>
   explicit WithStart(StartOptions start, A&&... all)
       : options(std::move(start)),
-        arguments(detail::ArgumentList<typename detail::WorkflowTraits<W>::args>::encode_all(std::forward<A>(all)...)) {}
+        arguments(detail::ArgumentList<typename detail::WorkflowTraits<W>::args>::encode_all(
+            std::forward<A>(all)...)) {}
 };
 
 class Client {
@@ -212,23 +223,24 @@ class Client {
   WorkflowHandle<W> start(const StartOptions& options, A&&... arguments) const {
     check<typename detail::WorkflowTraits<W>::args, A...>();
     return {connection_, options.id,
-            detail::start_workflow(
-                *connection_, detail::workflow_name_of<W>(), options,
-                detail::ArgumentList<typename detail::WorkflowTraits<W>::args>::encode_all(std::forward<A>(arguments)...))};
+            detail::start_workflow(*connection_, detail::workflow_name_of<W>(), options,
+                                   detail::ArgumentList<typename detail::WorkflowTraits<W>::args>::encode_all(
+                                       std::forward<A>(arguments)...))};
   }
   template <auto F, class... A>
   ResultHandle<typename detail::Callee<F>::ret> start(const StartOptions& options, A&&... arguments) const {
     check<typename detail::Callee<F>::args, A...>();
     return {connection_, options.id,
-            detail::start_workflow(
-                *connection_, detail::name_of<F>(), options,
-                detail::ArgumentList<typename detail::Callee<F>::args>::encode_all(std::forward<A>(arguments)...))};
+            detail::start_workflow(*connection_, detail::name_of<F>(), options,
+                                   detail::ArgumentList<typename detail::Callee<F>::args>::encode_all(
+                                       std::forward<A>(arguments)...))};
   }
   template <class... A>
   UntypedHandle start(std::string_view type, const StartOptions& options, const A&... arguments) const {
     return {connection_, options.id,
-            detail::start_workflow(*connection_, type, options,
-                                   detail::ArgumentList<std::tuple<std::decay_t<A>...>>::encode_all(arguments...))};
+            detail::start_workflow(
+                *connection_, type, options,
+                detail::ArgumentList<std::tuple<std::decay_t<A>...>>::encode_all(arguments...))};
   }
   template <class W, class... A>
   typename detail::WorkflowTraits<W>::ret execute(const StartOptions& options, A&&... arguments) const {
@@ -242,14 +254,17 @@ class Client {
   WorkflowHandle<W> handle(std::string id, std::string run_id = {}) const {
     return {connection_, std::move(id), std::move(run_id)};
   }
-  UntypedHandle handle(std::string id, std::string run_id = {}) const { return {connection_, std::move(id), std::move(run_id)}; }
+  UntypedHandle handle(std::string id, std::string run_id = {}) const {
+    return {connection_, std::move(id), std::move(run_id)};
+  }
   template <auto S, class W, class... A>
     requires(W::signals::template contains<S>)
   WorkflowHandle<W> signal_with_start(const WithStart<W>& start, A&&... arguments) const {
     return {connection_, start.options.id,
-            detail::signal_with_start(
-                *connection_, detail::workflow_name_of<W>(), start.options, start.arguments, W::signals::template name_of<S>(),
-                detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...))};
+            detail::signal_with_start(*connection_, detail::workflow_name_of<W>(), start.options,
+                                      start.arguments, W::signals::template name_of<S>(),
+                                      detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(
+                                          std::forward<A>(arguments)...))};
   }
 
   const std::shared_ptr<detail::Connection>& connection() const { return connection_; }
@@ -258,8 +273,9 @@ class Client {
   explicit Client(std::shared_ptr<detail::Connection> connection) : connection_(std::move(connection)) {}
   template <class Params, class... A>
   static constexpr void check() {
-    static_assert(detail::args_fit<Params, A...>,
-                  "perdure: the arguments do not match the parameters (count, type, or a narrowing conversion)");
+    static_assert(
+        detail::args_fit<Params, A...>,
+        "perdure: the arguments do not match the parameters (count, type, or a narrowing conversion)");
   }
   std::shared_ptr<detail::Connection> connection_;
 };

@@ -1,8 +1,8 @@
 // Failures: the closed hierarchy of temporal.api.failure.v1 as exceptions, each with its cause.
 //
-// A Failure that leaves a workflow's run fails the workflow; any other exception fails the workflow task, which is tried again
-// until the code is fixed. What leaves an activity is reported as it is, other exceptions as ApplicationFailure of their type.
-// Values; any thread.
+// A Failure that leaves a workflow's run fails the workflow; any other exception fails the workflow task,
+// which is tried again until the code is fixed. What leaves an activity is reported as it is, other
+// exceptions as ApplicationFailure of their type. Values; any thread.
 #pragma once
 
 #include <exception>
@@ -78,7 +78,8 @@ enum class TimeoutType { kUnspecified, kStartToClose, kScheduleToStart, kSchedul
 
 class TimeoutFailure : public Failure {
  public:
-  TimeoutFailure(const std::string& message, TimeoutType type, Payloads last_heartbeat = {}, std::exception_ptr cause = {})
+  TimeoutFailure(const std::string& message, TimeoutType type, Payloads last_heartbeat = {},
+                 std::exception_ptr cause = {})
       : Failure(message, std::move(cause)), type_(type), last_heartbeat_(std::move(last_heartbeat)) {}
   TimeoutType type() const { return type_; }
   const Payloads& last_heartbeat() const { return last_heartbeat_; }
@@ -101,8 +102,8 @@ class ServerFailure : public Failure {
 // What an awaited activity ended with; the cause says why.
 class ActivityFailure : public Failure {
  public:
-  ActivityFailure(const std::string& message, std::string activity_type, std::string activity_id, int retry_state,
-                  std::exception_ptr cause)
+  ActivityFailure(const std::string& message, std::string activity_type, std::string activity_id,
+                  int retry_state, std::exception_ptr cause)
       : Failure(message, std::move(cause)),
         activity_type_(std::move(activity_type)),
         activity_id_(std::move(activity_id)),
@@ -119,8 +120,8 @@ class ActivityFailure : public Failure {
 // What an awaited child workflow ended with; the cause says why.
 class ChildFailure : public Failure {
  public:
-  ChildFailure(const std::string& message, std::string workflow_id, std::string run_id, std::string workflow_type,
-               int retry_state, std::exception_ptr cause)
+  ChildFailure(const std::string& message, std::string workflow_id, std::string run_id,
+               std::string workflow_type, int retry_state, std::exception_ptr cause)
       : Failure(message, std::move(cause)),
         workflow_id_(std::move(workflow_id)),
         run_id_(std::move(run_id)),

@@ -1,7 +1,8 @@
 // Payloads: what travels as argument, result, heartbeat or failure detail, and how C++ values become one.
 //
-// Order: a Converter<T> that the user specialised; Payload as it is; bytes (binary/plain); nothing (binary/null); everything
-// else JSON (json/plain). A missing argument is taken for an optional parameter. Any thread.
+// Order: a Converter<T> that the user specialised; Payload as it is; bytes (binary/plain); nothing
+// (binary/null); everything else JSON (json/plain). A missing argument is taken for an optional parameter.
+// Any thread.
 #pragma once
 
 #include <map>
@@ -27,7 +28,8 @@ struct Payload {
 };
 using Payloads = std::vector<Payload>;
 
-// A payload that cannot be read as the type that is wanted. In a workflow it fails the workflow task, not the workflow.
+// A payload that cannot be read as the type that is wanted. In a workflow it fails the workflow task, not the
+// workflow.
 class PayloadError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -37,8 +39,8 @@ class PayloadError : public std::runtime_error {
 template <class T>
 struct Converter;
 
-// Compresses or encrypts what leaves this process, in order, and the reverse. Called on threads of the SDK, never on a
-// workflow's; may block; throws to fail what was asked.
+// Compresses or encrypts what leaves this process, in order, and the reverse. Called on threads of the SDK,
+// never on a workflow's; may block; throws to fail what was asked.
 class PayloadCodec {
  public:
   virtual ~PayloadCodec() = default;
@@ -61,7 +63,9 @@ concept Converted = requires(const T& value, const Payload& payload) {
 template <class T>
 inline constexpr bool is_bytes = std::is_same_v<T, std::vector<std::byte>>;
 
-inline Payload encode_nothing() { return make_payload("binary/null", {}); }
+inline Payload encode_nothing() {
+  return make_payload("binary/null", {});
+}
 
 template <class T>
 Payload encode(const T& value) {
@@ -70,7 +74,8 @@ Payload encode(const T& value) {
   } else if constexpr (std::is_same_v<T, Payload>) {
     return value;
   } else if constexpr (is_bytes<T>) {
-    return make_payload("binary/plain", std::string(reinterpret_cast<const char*>(value.data()), value.size()));
+    return make_payload("binary/plain",
+                        std::string(reinterpret_cast<const char*>(value.data()), value.size()));
   } else if constexpr (std::is_same_v<T, Unit> || std::is_same_v<T, std::nullopt_t>) {
     return encode_nothing();
   } else {

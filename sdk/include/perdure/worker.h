@@ -1,6 +1,7 @@
 // The worker: polls a task queue, runs workflow code and activities, answers the server.
 //
-// Workflows run on the worker's workflow threads, one run on one thread at a time; activities on threads of their own.
+// Workflows run on the worker's workflow threads, one run on one thread at a time; activities on threads of
+// their own.
 #pragma once
 
 #include <functional>
@@ -17,8 +18,9 @@ inline namespace v1 {
 
 struct WorkerOptions {
   std::string task_queue;
-  int max_concurrent_activities = 100, max_concurrent_workflow_tasks = 100, workflow_threads = 0, workflow_pollers = 2,
-      activity_pollers = 2;  // 0 workflow threads: as many as the machine has
+  int max_concurrent_activities = 100, max_concurrent_workflow_tasks = 100, workflow_threads = 0,
+      workflow_pollers = 2,
+      activity_pollers = 2;             // 0 workflow threads: as many as the machine has
   std::size_t cache_bytes = 256 << 20;  // of workflow runs kept between their tasks; 0: none is kept
   Duration graceful_shutdown = 10s, sticky_timeout = 10s;
   std::string identity;  // empty: the client's
@@ -36,7 +38,9 @@ template <auto F, class Call>
 Payloads run_activity(const Payloads& payloads, Call call) {
   using R = typename Callee<F>::ret;
   auto arguments = ArgumentList<typename Callee<F>::args>::decode_all(payloads);
-  const auto apply = [&]() -> R { return std::apply([&](auto&... each) -> R { return call(std::move(each)...); }, arguments); };
+  const auto apply = [&]() -> R {
+    return std::apply([&](auto&... each) -> R { return call(std::move(each)...); }, arguments);
+  };
   if constexpr (std::is_void_v<R>) {
     apply();
     return {encode_nothing()};
@@ -69,7 +73,8 @@ class Worker {
   Worker(const Worker&) = delete;
   ~Worker();  // stops
 
-  // Workflow classes, function workflows and activity functions. Throws std::logic_error on a name that is taken.
+  // Workflow classes, function workflows and activity functions. Throws std::logic_error on a name that is
+  // taken.
   template <class W>
   Worker& add() {
     add_workflow(detail::define_workflow<W>());

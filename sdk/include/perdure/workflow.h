@@ -1,12 +1,14 @@
 // What workflow code is written with: Context and its verbs, combinators of futures, handler lists.
 //
-// A workflow is a free function Task<R>(Context, Args...) or a plain class with Task<R> run(Context, Args...); signals, queries
-// and updates are members that the class lists:
+// A workflow is a free function Task<R>(Context, Args...) or a plain class with Task<R> run(Context,
+// Args...); signals, queries and updates are members that the class lists:
 //   using signals = handlers<&W::f, named<"other-name", &W::g>>;   void or Task<> members
 //   using queries = handlers<&W::status>;                          const members, never Task
-//   using updates = handlers<update<&W::f, &W::check, "name">>;    T or Task<T>; the validator is const and throws to reject
+//   using updates = handlers<update<&W::f, &W::check, "name">>;    T or Task<T>; the validator is const and
+//   throws to reject
 //
-// Run thread only. In what order things happen is a contract: docs of the runtime (src/runtime/run.h) give it line by line.
+// Run thread only. In what order things happen is a contract: docs of the runtime (src/runtime/run.h) give it
+// line by line.
 #pragma once
 
 #include <functional>
@@ -25,9 +27,9 @@ inline namespace v1 {
 struct RetryPolicy {
   Duration initial_interval{1s};
   double backoff_coefficient = 2.0;
-  Duration maximum_interval{};                            // 0: a hundred times the initial one
-  int maximum_attempts = 0;                               // 0: no limit
-  std::span<const Text> non_retryable_error_types{};      // must live as long as the options
+  Duration maximum_interval{};                        // 0: a hundred times the initial one
+  int maximum_attempts = 0;                           // 0: no limit
+  std::span<const Text> non_retryable_error_types{};  // must live as long as the options
 };
 
 enum class CancellationType {
@@ -37,7 +39,8 @@ enum class CancellationType {
 };
 
 struct ActivityOptions {  // start_to_close or schedule_to_close is needed
-  Duration start_to_close_timeout{}, schedule_to_close_timeout{}, schedule_to_start_timeout{}, heartbeat_timeout{};
+  Duration start_to_close_timeout{}, schedule_to_close_timeout{}, schedule_to_start_timeout{},
+      heartbeat_timeout{};
   RetryPolicy retry{};
   Text task_queue{};  // empty: the workflow's
   CancellationType cancellation = CancellationType::kTryCancel;
@@ -60,7 +63,8 @@ struct ChildOptions {
 static_assert(std::is_trivially_copyable_v<ChildOptions>);
 
 struct WorkflowInfo {
-  std::string workflow_id, run_id, first_run_id, workflow_type, task_queue, ns, continued_run_id, cron_schedule;
+  std::string workflow_id, run_id, first_run_id, workflow_type, task_queue, ns, continued_run_id,
+      cron_schedule;
   std::string parent_workflow_id, parent_run_id;
   int attempt = 1;
   TimePoint start_time{};
@@ -82,9 +86,15 @@ struct LogField {
 class Log {
  public:
   explicit Log(detail::Run* run) : run_(run) {}
-  void info(std::string_view event, std::initializer_list<LogField> fields = {}) const { write("info", event, fields); }
-  void warn(std::string_view event, std::initializer_list<LogField> fields = {}) const { write("warn", event, fields); }
-  void error(std::string_view event, std::initializer_list<LogField> fields = {}) const { write("error", event, fields); }
+  void info(std::string_view event, std::initializer_list<LogField> fields = {}) const {
+    write("info", event, fields);
+  }
+  void warn(std::string_view event, std::initializer_list<LogField> fields = {}) const {
+    write("warn", event, fields);
+  }
+  void error(std::string_view event, std::initializer_list<LogField> fields = {}) const {
+    write("error", event, fields);
+  }
 
  private:
   void write(const char* level, std::string_view event, std::initializer_list<LogField> fields) const;
@@ -97,7 +107,7 @@ class Random {
   explicit Random(std::uint64_t seed) : state_(seed) {}
   std::uint64_t next();
   std::uint64_t below(std::uint64_t bound) { return next() % bound; }  // bound > 0
-  std::string next_id();  // a version 4 UUID
+  std::string next_id();                                               // a version 4 UUID
   double uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 
  private:
@@ -111,8 +121,8 @@ template <class T>
 Ref<State<T>> new_state() {
   return Ref<State<T>>(new State<T>);
 }
-void schedule_activity(Run& run, bool shielded, StateBase& state, std::string_view name, const ActivityOptions& options,
-                       Payloads arguments);
+void schedule_activity(Run& run, bool shielded, StateBase& state, std::string_view name,
+                       const ActivityOptions& options, Payloads arguments);
 void start_timer(Run& run, bool shielded, StateBase& state, Duration delay, std::source_location where);
 void start_child(Run& run, bool shielded, StateBase& started, StateBase& result, std::string_view name,
                  const ChildOptions& options, Payloads arguments);
@@ -120,8 +130,8 @@ struct ExternalTarget {
   std::string workflow_id, run_id;
   bool child_only = false;
 };
-void signal_external(Run& run, bool shielded, StateBase& state, ExternalTarget target, std::string_view name, Payloads arguments,
-                     std::source_location where);
+void signal_external(Run& run, bool shielded, StateBase& state, ExternalTarget target, std::string_view name,
+                     Payloads arguments, std::source_location where);
 void cancel_external(Run& run, StateBase& state, ExternalTarget target, std::source_location where);
 void add_condition(Run& run, bool shielded, State<void>& state, std::function<bool()> predicate);
 // Puts `state` into the current scope, ready with CancelledFailure when that is cancelled already.
@@ -180,7 +190,8 @@ Future<std::size_t> gather(GatherState::Mode mode, std::vector<Ref<StateBase>> m
 
 }  // namespace detail
 
-// Index of the first that is ready, ties to the lowest; never throws their failure and cancels nothing. Test x.ready() then.
+// Index of the first that is ready, ties to the lowest; never throws their failure and cancels nothing. Test
+// x.ready() then.
 template <class... T>
 Future<std::size_t> when_any(const Future<T>&... futures) {
   std::vector<detail::Ref<detail::StateBase>> members;
@@ -196,7 +207,8 @@ Future<std::size_t> when_any(const std::vector<Future<T>>& futures) {
 
 // The values in argument order, or the first failure to complete; cancels nothing.
 template <class T>
-Task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::Slot<T>>>> when_all(std::vector<Future<T>> futures) {
+Task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::Slot<T>>>> when_all(
+    std::vector<Future<T>> futures) {
   std::vector<detail::Ref<detail::StateBase>> members;
   for (const auto& future : futures) members.push_back(future.state());
   if (!members.empty()) co_await detail::gather(detail::GatherState::Mode::kAll, std::move(members));
@@ -370,8 +382,8 @@ class Child;
 template <class W>
 class External;
 
-// A handle of the run that is passed by value and valid as long as the run. Every verb is recorded when it is called, in call
-// order; in a cancelled scope it fails with CancelledFailure at once.
+// A handle of the run that is passed by value and valid as long as the run. Every verb is recorded when it is
+// called, in call order; in a cancelled scope it fails with CancelledFailure at once.
 class Context : public ReadContext {
  public:
   using ReadContext::ReadContext;
@@ -389,7 +401,8 @@ class Context : public ReadContext {
   template <class R, class... A>
   Future<R> execute(std::string_view name, const ActivityOptions& options, A&&... arguments) const {
     auto state = detail::new_state<R>();
-    detail::schedule_activity(*run_, shielded_, *state, name, options, untyped(std::forward<A>(arguments)...));
+    detail::schedule_activity(*run_, shielded_, *state, name, options,
+                              untyped(std::forward<A>(arguments)...));
     return Future<R>(state);
   }
   Future<void> sleep(Duration delay, std::source_location where = std::source_location::current()) const {
@@ -403,13 +416,15 @@ class Context : public ReadContext {
     static_assert(std::is_convertible_v<std::invoke_result_t<P&>, bool>,
                   "perdure: until() takes a predicate that returns bool");
     static_assert(detail::safe_closure<P>,
-                  "perdure: g++ before 13 destroys this closure twice inside co_await: capture this, references or trivial "
+                  "perdure: g++ before 13 destroys this closure twice inside co_await: capture this, "
+                  "references or trivial "
                   "values, or name the predicate first");
     auto state = detail::new_state<void>();
     detail::add_condition(*run_, shielded_, *state, std::forward<P>(predicate));
     return Future<void>(state);
   }
-  // The result, or nothing (false for void) when `limit` passed first: then it was cancelled, and a Task has ended.
+  // The result, or nothing (false for void) when `limit` passed first: then it was cancelled, and a Task has
+  // ended.
   template <class T>
   auto within(Duration limit, Future<T> future) const {
     return within_future(*this, limit, std::move(future));
@@ -426,13 +441,15 @@ class Context : public ReadContext {
   // At most `limit` at a time; results in item order; the first failure cancels the rest.
   template <class T, class F>
   auto map_concurrent(std::size_t limit, const std::vector<T>& items, F function) const {
-    static_assert(detail::safe_closure<F>, "perdure: g++ before 13: capture this, references or trivial values only");
+    static_assert(detail::safe_closure<F>,
+                  "perdure: g++ before 13: capture this, references or trivial values only");
     using R = typename detail::Unwrap<std::invoke_result_t<F&, const T&>>::type;
     return map<R>(*this, limit, items, std::move(function));
   }
   // Throws ChildFailure. Function workflows and descriptors by pointer, classes by type.
   template <class W, class... A>
-  Future<typename detail::WorkflowTraits<W>::ret> execute_child(const ChildOptions& options, A&&... arguments) const {
+  Future<typename detail::WorkflowTraits<W>::ret> execute_child(const ChildOptions& options,
+                                                                A&&... arguments) const {
     return start_child<W>(options, std::forward<A>(arguments)...).result();
   }
   template <auto F, class... A>
@@ -450,7 +467,8 @@ class Context : public ReadContext {
   template <class W>
   External<W> external(Text id, Text run_id = {}) const;
 
-  // Ends this run and begins the next with these arguments. Never ready: nothing after it runs, no catch sees it.
+  // Ends this run and begins the next with these arguments. Never ready: nothing after it runs, no catch sees
+  // it.
   template <class W, class... A>
   Future<void> continue_as_new(A&&... arguments) const {
     using Params = typename detail::WorkflowTraits<W>::args;
@@ -496,10 +514,12 @@ class Context : public ReadContext {
  private:
   template <class Params, class... A>
   static constexpr void check_arguments() {
-    static_assert(detail::args_fit<Params, A...>,
-                  "perdure: the arguments do not match the parameters (count, type, or a narrowing conversion)");
+    static_assert(
+        detail::args_fit<Params, A...>,
+        "perdure: the arguments do not match the parameters (count, type, or a narrowing conversion)");
     static_assert((detail::safe_temporary<A&&> && ...),
-                  "perdure: g++ before 13 destroys an aggregate temporary inside co_await twice: name the argument first");
+                  "perdure: g++ before 13 destroys an aggregate temporary inside co_await twice: name the "
+                  "argument first");
   }
   template <class... A>
   static Payloads untyped(A&&... arguments) {
@@ -553,8 +573,8 @@ class Context : public ReadContext {
   }
   template <class T>
   static Task<Limited<T>> within_task(Context ctx, Duration limit, Task<T> task) {
-    Future<T> future =
-        ctx.start(std::move(task), detail::current_scope(*ctx.run_, ctx.shielded_), detail::StrandPlace::kFront);
+    Future<T> future = ctx.start(std::move(task), detail::current_scope(*ctx.run_, ctx.shielded_),
+                                 detail::StrandPlace::kFront);
     Future<void> timer = ctx.sleep(limit);
     co_await when_any(future, timer);
     if (future.ready()) {
@@ -569,9 +589,8 @@ class Context : public ReadContext {
     co_return Limited<T>();
   }
   template <class R, class T, class F>
-  static Task<std::conditional_t<std::is_void_v<R>, void, std::vector<detail::Slot<R>>>> map(Context ctx, std::size_t limit,
-                                                                                            std::vector<T> items,
-                                                                                            F function) {
+  static Task<std::conditional_t<std::is_void_v<R>, void, std::vector<detail::Slot<R>>>> map(
+      Context ctx, std::size_t limit, std::vector<T> items, F function) {
     std::vector<Future<R>> all, active;
     std::exception_ptr first;
     for (std::size_t next = 0; next < items.size() || !active.empty();) {
@@ -602,7 +621,9 @@ class Context : public ReadContext {
 static_assert(std::is_trivially_copyable_v<Context>);
 
 namespace detail {
-inline Run* run_of(const Context& context) { return context.run(); }
+inline Run* run_of(const Context& context) {
+  return context.run();
+}
 }  // namespace detail
 
 // A child workflow that was started.
@@ -619,10 +640,11 @@ class Child {
     requires(W::signals::template contains<S>)
   Future<void> signal(A&&... arguments) const {
     auto state = detail::new_state<void>();
-    detail::signal_external(*ctx_.run(), ctx_.is_shielded(), *state, detail::ExternalTarget{id_, {}, true},
-                            W::signals::template name_of<S>(),
-                            detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...),
-                            std::source_location::current());
+    detail::signal_external(
+        *ctx_.run(), ctx_.is_shielded(), *state, detail::ExternalTarget{id_, {}, true},
+        W::signals::template name_of<S>(),
+        detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...),
+        std::source_location::current());
     return Future<void>(state);
   }
   void cancel() const { result_.cancel(); }
@@ -638,20 +660,23 @@ class Child {
 template <class W>
 class External {
  public:
-  External(Context ctx, std::string id, std::string run_id) : ctx_(ctx), id_(std::move(id)), run_id_(std::move(run_id)) {}
+  External(Context ctx, std::string id, std::string run_id)
+      : ctx_(ctx), id_(std::move(id)), run_id_(std::move(run_id)) {}
   template <auto S, class... A>
     requires(W::signals::template contains<S>)
   Future<void> signal(A&&... arguments) const {
     auto state = detail::new_state<void>();
-    detail::signal_external(*ctx_.run(), ctx_.is_shielded(), *state, detail::ExternalTarget{id_, run_id_, false},
-                            W::signals::template name_of<S>(),
-                            detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...),
-                            std::source_location::current());
+    detail::signal_external(
+        *ctx_.run(), ctx_.is_shielded(), *state, detail::ExternalTarget{id_, run_id_, false},
+        W::signals::template name_of<S>(),
+        detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...),
+        std::source_location::current());
     return Future<void>(state);
   }
   Future<void> cancel() const {
     auto state = detail::new_state<void>();
-    detail::cancel_external(*ctx_.run(), *state, detail::ExternalTarget{id_, run_id_, false}, std::source_location::current());
+    detail::cancel_external(*ctx_.run(), *state, detail::ExternalTarget{id_, run_id_, false},
+                            std::source_location::current());
     return Future<void>(state);
   }
 
@@ -681,96 +706,7 @@ External<W> Context::external(Text id, Text run_id) const {
   return External<W>(*this, id.str(), run_id.str());
 }
 
-// Structured concurrency: tasks in one cancel scope. join(): the first failure cancels the others, waits for all, is thrown.
-// Destroyed unjoined: its commands are cancelled and its frames destroyed at once; none of its code runs again.
-class TaskGroup {
- public:
-  explicit TaskGroup(Context ctx)
-      : ctx_(ctx), scope_(detail::new_scope(*ctx.run(), detail::current_scope(*ctx.run(), ctx.is_shielded()))) {}
-  TaskGroup(const TaskGroup&) = delete;
-  ~TaskGroup();
-  void spawn(Task<> task) { tasks_.push_back(ctx_.start(std::move(task), scope_, detail::StrandPlace::kBack)); }
-  void cancel() { detail::cancel_scope(*scope_); }
-  Task<> join() { return join_all(scope_, std::exchange(tasks_, {})); }
-
- private:
-  static Task<> join_all(detail::Ref<detail::Scope> scope, std::vector<Future<void>> tasks);
-  Context ctx_;
-  detail::Ref<detail::Scope> scope_;
-  std::vector<Future<void>> tasks_;
-};
-
-// Compensations: run last in, first out, shielded from cancellation; a failed one is logged, the rest go on.
-class Saga {
- public:
-  template <auto F, class... A>
-  void compensate(ActivityOptions options, A... arguments) {
-    steps_.push_back([options, ... arguments = std::move(arguments)](Context ctx) {
-      return detail::Ref<detail::StateBase>(ctx.execute<F>(options, arguments...).state());
-    });
-  }
-  Task<void> unwind(Context ctx);
-  // The result of `body`; when it fails, everything registered is compensated and the failure thrown on.
-  template <class T>
-  Task<T> guard(Context ctx, Task<T> body) {
-    return guard_body(this, ctx, std::move(body));
-  }
-
- private:
-  template <class T>
-  static Task<T> guard_body(Saga* saga, Context ctx, Task<T> body) {
-    auto outcome = co_await attempt(std::move(body));
-    if (!outcome) {
-      co_await saga->unwind(ctx);
-      outcome.rethrow();
-    }
-    if constexpr (!std::is_void_v<T>) co_return std::move(*outcome);
-  }
-  std::vector<std::function<detail::Ref<detail::StateBase>(Context)>> steps_;
-};
-
-// Permits, handed out in the order of asking. A permit may outlive the semaphore's owner.
-class Semaphore {
-  struct Core {
-    std::size_t references = 0;
-    void release() { delete this; }
-    std::size_t free = 0;
-  };
-
- public:
-  class Permit {
-   public:
-    explicit Permit(detail::Ref<Core> core) : core_(std::move(core)) {}
-    Permit(Permit&&) noexcept = default;
-    Permit& operator=(Permit&& other) noexcept {
-      std::swap(core_, other.core_);
-      return *this;
-    }
-    ~Permit() { release(); }
-    void release() {
-      if (core_) ++core_->free;
-      core_ = {};
-    }
-
-   private:
-    detail::Ref<Core> core_;
-  };
-  explicit Semaphore(std::size_t permits) : core_(new Core) { core_->free = permits; }
-  Task<Permit> lock(Context ctx) { return acquire(ctx, core_); }
-
- private:
-  static Task<Permit> acquire(Context ctx, detail::Ref<Core> core) {
-    Core* shared = core.get();  // the frame keeps it alive
-    co_await ctx.until([shared] { return shared->free > 0; });
-    --core->free;
-    co_return Permit(core);
-  }
-  detail::Ref<Core> core_;
-};
-class Mutex : public Semaphore {
- public:
-  Mutex() : Semaphore(1) {}
-};
-
 }  // namespace v1
 }  // namespace perdure
+
+#include <perdure/detail/structured.h>

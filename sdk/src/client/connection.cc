@@ -56,14 +56,15 @@ std::string Connection::path(std::string_view method) {
   return path;
 }
 
-std::string Connection::call_bytes(const std::string& path, const std::string& request, base::Duration timeout) {
+std::string Connection::call_bytes(const std::string& path, const std::string& request,
+                                   base::Duration timeout) {
   const base::Time end = base::system_clock().now() + kRetryTime;
   base::Duration backoff = std::chrono::milliseconds(50);
   for (;;) {
     auto promise = std::make_shared<std::promise<client::Reply>>();
     auto future = promise->get_future();
-    const auto call =
-        transport_->call(path, request, timeout, [promise](client::Reply reply) { promise->set_value(std::move(reply)); });
+    const auto call = transport_->call(
+        path, request, timeout, [promise](client::Reply reply) { promise->set_value(std::move(reply)); });
     client::Reply reply = future.get();
     if (reply) return std::move(*reply);
     const base::Error& error = reply.error();
@@ -86,13 +87,16 @@ void Connection::call_async(const std::string& method, std::string request, base
     base::Duration backoff = std::chrono::milliseconds(50);
 
     static void run(const std::shared_ptr<Attempts>& self) {
-      self->connection->transport_->call(self->path, self->request, kCallTimeout, [self](client::Reply reply) {
-        const base::Time again = base::system_clock().now() + self->backoff;
-        if (reply || !is_transient(reply.error().code) || again > self->end) return self->done(std::move(reply));
-        self->backoff = std::min<base::Duration>(self->backoff * 2, std::chrono::seconds(2));
-        auto retry = [self, again] { self->timers->call_at(again, [self] { run(self); }); };
-        if (!self->timers->post(base::Lane::kCompletion, 0, std::move(retry))) self->done(std::move(reply));
-      });
+      self->connection->transport_->call(
+          self->path, self->request, kCallTimeout, [self](client::Reply reply) {
+            const base::Time again = base::system_clock().now() + self->backoff;
+            if (reply || !is_transient(reply.error().code) || again > self->end)
+              return self->done(std::move(reply));
+            self->backoff = std::min<base::Duration>(self->backoff * 2, std::chrono::seconds(2));
+            auto retry = [self, again] { self->timers->call_at(again, [self] { run(self); }); };
+            if (!self->timers->post(base::Lane::kCompletion, 0, std::move(retry)))
+              self->done(std::move(reply));
+          });
     }
   };
   auto attempts = std::make_shared<Attempts>();
@@ -145,7 +149,8 @@ ClientOptions ClientOptions::from_environment() {
   options.tls_key = file_named_by("TEMPORAL_TLS_CLIENT_KEY_PATH");
   options.tls_server_name = variable("TEMPORAL_TLS_SERVER_NAME");
   const std::string tls = variable("TEMPORAL_TLS");
-  options.tls = tls == "true" || tls == "1" || !options.tls_server_ca.empty() || !options.tls_certificate.empty();
+  options.tls =
+      tls == "true" || tls == "1" || !options.tls_server_ca.empty() || !options.tls_certificate.empty();
   return options;
 }
 

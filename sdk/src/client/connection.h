@@ -36,13 +36,15 @@ class Connection {
   }
 
   // Like call(), without blocking: `done` gets the reply, after retries, on a thread that it must not block.
-  void call_async(const std::string& method, std::string request, base::Executor& timers, std::function<void(client::Reply)> done);
+  void call_async(const std::string& method, std::string request, base::Executor& timers,
+                  std::function<void(client::Reply)> done);
 
   // What leaves and what arrives, through the codec if there is one.
   void encode(const Payloads& payloads, temporal::api::common::v1::Payloads* out) const;
   Payloads decode(const temporal::api::common::v1::Payloads& payloads) const;
 
-  static constexpr base::Duration kCallTimeout = std::chrono::seconds(10), kLongPollTimeout = std::chrono::seconds(70);
+  static constexpr base::Duration kCallTimeout = std::chrono::seconds(10),
+                                  kLongPollTimeout = std::chrono::seconds(70);
   static constexpr base::Duration kRetryTime = std::chrono::seconds(60);
 
  private:

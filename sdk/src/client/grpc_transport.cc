@@ -21,7 +21,8 @@ std::string text_of(const grpc::ByteBuffer& buffer) {
   if (!buffer.Dump(&slices).ok()) return {};
   std::string text;
   text.reserve(buffer.Length());
-  for (const grpc::Slice& slice : slices) text.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  for (const grpc::Slice& slice : slices)
+    text.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
   return text;
 }
 
@@ -64,8 +65,8 @@ class GrpcTransport final : public Transport {
     stub_->UnaryCall(&call->context, method, {}, &call->request, &call->response,
                      [call, done = std::move(done)](const grpc::Status& status) {
                        if (status.ok()) return done(text_of(call->response));
-                       done(std::unexpected(base::Error{static_cast<base::Code>(status.error_code()), status.error_message(),
-                                                        status.error_details()}));
+                       done(std::unexpected(base::Error{static_cast<base::Code>(status.error_code()),
+                                                        status.error_message(), status.error_details()}));
                      });
     return call;
   }
@@ -78,6 +79,8 @@ class GrpcTransport final : public Transport {
 
 }  // namespace
 
-std::unique_ptr<Transport> make_grpc_transport(const ClientOptions& options) { return std::make_unique<GrpcTransport>(options); }
+std::unique_ptr<Transport> make_grpc_transport(const ClientOptions& options) {
+  return std::make_unique<GrpcTransport>(options);
+}
 
 }  // namespace perdure::client

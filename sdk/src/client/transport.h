@@ -1,6 +1,7 @@
 // How bytes get to the server and back: the one interface between the SDK and a gRPC library.
 //
-// Any thread. Who calls owns the returned Call; dropping it drops the interest, not the call: cancel() ends it early.
+// Any thread. Who calls owns the returned Call; dropping it drops the interest, not the call: cancel() ends
+// it early.
 #pragma once
 
 #include <functional>
@@ -25,8 +26,8 @@ class Transport {
   };
   virtual ~Transport() = default;
   // `done` is called exactly once, maybe before this returns, on a thread that it must not block.
-  virtual std::shared_ptr<Call> call(const std::string& method, const std::string& request, base::Duration timeout,
-                                     std::function<void(Reply)> done) = 0;
+  virtual std::shared_ptr<Call> call(const std::string& method, const std::string& request,
+                                     base::Duration timeout, std::function<void(Reply)> done) = 0;
 };
 
 // gRPC's own C++ library.

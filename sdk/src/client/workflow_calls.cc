@@ -29,7 +29,8 @@ void name(const ExecutionName& execution, temporal::api::common::v1::WorkflowExe
 template <class Detail>
 bool has_detail(const RpcError& error, Detail* out) {
   google::rpc::Status status;
-  return status.ParseFromString(error.details()) && status.details_size() > 0 && status.details(0).UnpackTo(out);
+  return status.ParseFromString(error.details()) && status.details_size() > 0 &&
+         status.details(0).UnpackTo(out);
 }
 
 // Typed errors for what every call on a workflow can meet.
@@ -52,8 +53,8 @@ auto translated(const ExecutionName& execution, F call) {
 }
 
 template <class Request>
-void fill_start(Connection& connection, std::string_view type, const StartOptions& options, const Payloads& arguments,
-                Request& request) {
+void fill_start(Connection& connection, std::string_view type, const StartOptions& options,
+                const Payloads& arguments, Request& request) {
   request.set_namespace_(connection.ns());
   request.set_workflow_id(options.id);
   request.mutable_workflow_type()->set_name(std::string(type));
@@ -61,11 +62,17 @@ void fill_start(Connection& connection, std::string_view type, const StartOption
   connection.encode(arguments, request.mutable_input());
   request.set_identity(connection.identity());
   request.set_request_id(new_request_id());
-  const auto set = [](Duration duration, google::protobuf::Duration* out) { convert::to_wire(duration, out); };
-  if (options.execution_timeout > Duration::zero()) set(options.execution_timeout, request.mutable_workflow_execution_timeout());
-  if (options.run_timeout > Duration::zero()) set(options.run_timeout, request.mutable_workflow_run_timeout());
-  if (options.task_timeout > Duration::zero()) set(options.task_timeout, request.mutable_workflow_task_timeout());
-  if (options.start_delay > Duration::zero()) set(options.start_delay, request.mutable_workflow_start_delay());
+  const auto set = [](Duration duration, google::protobuf::Duration* out) {
+    convert::to_wire(duration, out);
+  };
+  if (options.execution_timeout > Duration::zero())
+    set(options.execution_timeout, request.mutable_workflow_execution_timeout());
+  if (options.run_timeout > Duration::zero())
+    set(options.run_timeout, request.mutable_workflow_run_timeout());
+  if (options.task_timeout > Duration::zero())
+    set(options.task_timeout, request.mutable_workflow_task_timeout());
+  if (options.start_delay > Duration::zero())
+    set(options.start_delay, request.mutable_workflow_start_delay());
   request.set_workflow_id_reuse_policy(static_cast<enums::WorkflowIdReusePolicy>(options.id_reuse));
   request.set_workflow_id_conflict_policy(static_cast<enums::WorkflowIdConflictPolicy>(options.id_conflict));
   request.set_cron_schedule(options.cron_schedule);
@@ -73,34 +80,41 @@ void fill_start(Connection& connection, std::string_view type, const StartOption
     auto* retry = request.mutable_retry_policy();
     set(options.retry->initial_interval, retry->mutable_initial_interval());
     retry->set_backoff_coefficient(options.retry->backoff_coefficient);
-    if (options.retry->maximum_interval > Duration::zero()) set(options.retry->maximum_interval, retry->mutable_maximum_interval());
+    if (options.retry->maximum_interval > Duration::zero())
+      set(options.retry->maximum_interval, retry->mutable_maximum_interval());
     retry->set_maximum_attempts(options.retry->maximum_attempts);
-    for (const Text& one : options.retry->non_retryable_error_types) retry->add_non_retryable_error_types(one.str());
+    for (const Text& one : options.retry->non_retryable_error_types)
+      retry->add_non_retryable_error_types(one.str());
   }
 }
 
 }  // namespace
 
-std::string start_workflow(Connection& connection, std::string_view type, const StartOptions& options, Payloads arguments) {
+std::string start_workflow(Connection& connection, std::string_view type, const StartOptions& options,
+                           Payloads arguments) {
   service::StartWorkflowExecutionRequest request;
   fill_start(connection, type, options, arguments, request);
   return translated({options.id, {}}, [&] {
-    return connection.call<service::StartWorkflowExecutionResponse>("StartWorkflowExecution", request).run_id();
+    return connection.call<service::StartWorkflowExecutionResponse>("StartWorkflowExecution", request)
+        .run_id();
   });
 }
 
-std::string signal_with_start(Connection& connection, std::string_view type, const StartOptions& options, Payloads arguments,
-                              std::string_view signal, Payloads signal_arguments) {
+std::string signal_with_start(Connection& connection, std::string_view type, const StartOptions& options,
+                              Payloads arguments, std::string_view signal, Payloads signal_arguments) {
   service::SignalWithStartWorkflowExecutionRequest request;
   fill_start(connection, type, options, arguments, request);
   request.set_signal_name(std::string(signal));
   connection.encode(signal_arguments, request.mutable_signal_input());
   return translated({options.id, {}}, [&] {
-    return connection.call<service::SignalWithStartWorkflowExecutionResponse>("SignalWithStartWorkflowExecution", request).run_id();
+    return connection
+        .call<service::SignalWithStartWorkflowExecutionResponse>("SignalWithStartWorkflowExecution", request)
+        .run_id();
   });
 }
 
-void signal_workflow(Connection& connection, const ExecutionName& execution, std::string_view signal, Payloads arguments) {
+void signal_workflow(Connection& connection, const ExecutionName& execution, std::string_view signal,
+                     Payloads arguments) {
   service::SignalWorkflowExecutionRequest request;
   request.set_namespace_(connection.ns());
   name(execution, request.mutable_workflow_execution());
@@ -108,19 +122,22 @@ void signal_workflow(Connection& connection, const ExecutionName& execution, std
   connection.encode(arguments, request.mutable_input());
   request.set_identity(connection.identity());
   request.set_request_id(new_request_id());
-  translated(execution,
-             [&] { return connection.call<service::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", request); });
+  translated(execution, [&] {
+    return connection.call<service::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", request);
+  });
 }
 
-Payloads query_workflow(Connection& connection, const ExecutionName& execution, std::string_view query, Payloads arguments) {
+Payloads query_workflow(Connection& connection, const ExecutionName& execution, std::string_view query,
+                        Payloads arguments) {
   service::QueryWorkflowRequest request;
   request.set_namespace_(connection.ns());
   name(execution, request.mutable_execution());
   request.mutable_query()->set_query_type(std::string(query));
   connection.encode(arguments, request.mutable_query()->mutable_query_args());
-  const auto response =
-      translated(execution, [&] { return connection.call<service::QueryWorkflowResponse>("QueryWorkflow", request); });
-  if (response.has_query_rejected()) throw QueryRejected("the query was rejected: the workflow is not running");
+  const auto response = translated(
+      execution, [&] { return connection.call<service::QueryWorkflowResponse>("QueryWorkflow", request); });
+  if (response.has_query_rejected())
+    throw QueryRejected("the query was rejected: the workflow is not running");
   return connection.decode(response.query_result());
 }
 
@@ -131,7 +148,8 @@ void cancel_workflow(Connection& connection, const ExecutionName& execution) {
   request.set_identity(connection.identity());
   request.set_request_id(new_request_id());
   translated(execution, [&] {
-    return connection.call<service::RequestCancelWorkflowExecutionResponse>("RequestCancelWorkflowExecution", request);
+    return connection.call<service::RequestCancelWorkflowExecutionResponse>("RequestCancelWorkflowExecution",
+                                                                            request);
   });
 }
 
@@ -141,8 +159,10 @@ void terminate_workflow(Connection& connection, const ExecutionName& execution, 
   name(execution, request.mutable_workflow_execution());
   request.set_identity(connection.identity());
   request.set_reason(std::string(reason));
-  translated(execution,
-             [&] { return connection.call<service::TerminateWorkflowExecutionResponse>("TerminateWorkflowExecution", request); });
+  translated(execution, [&] {
+    return connection.call<service::TerminateWorkflowExecutionResponse>("TerminateWorkflowExecution",
+                                                                        request);
+  });
 }
 
 WorkflowDescription describe_workflow(Connection& connection, const ExecutionName& execution) {
@@ -175,10 +195,11 @@ temporal::api::history::v1::HistoryEvent close_event(Connection& connection, con
   request.set_history_event_filter_type(enums::HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT);
   for (;;) {
     const auto response = translated(execution, [&] {
-      return connection.call<service::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", request,
-                                                                          Connection::kLongPollTimeout);
+      return connection.call<service::GetWorkflowExecutionHistoryResponse>(
+          "GetWorkflowExecutionHistory", request, Connection::kLongPollTimeout);
     });
-    if (response.history().events_size() > 0) return response.history().events(response.history().events_size() - 1);
+    if (response.history().events_size() > 0)
+      return response.history().events(response.history().events_size() - 1);
     request.set_next_page_token(response.next_page_token());
   }
 }
@@ -211,7 +232,8 @@ Payloads workflow_result(Connection& connection, const ExecutionName& execution)
         next = event.workflow_execution_timed_out_event_attributes().new_execution_run_id();
         if (next.empty()) throw WorkflowTimedOut("workflow '" + run.id + "' timed out");
         break;
-      case enums::EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: throw WorkflowCanceled("workflow '" + run.id + "' was cancelled");
+      case enums::EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+        throw WorkflowCanceled("workflow '" + run.id + "' was cancelled");
       case enums::EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
         throw WorkflowTerminated("workflow '" + run.id + "' was terminated: " +
                                  event.workflow_execution_terminated_event_attributes().reason());

@@ -49,19 +49,22 @@ std::exception_ptr read(const WireFailure& wire, int depth) {
     }
     case WireFailure::kCanceledFailureInfo:
       return made(CancelledFailure(wire.message(), from_wire(wire.canceled_failure_info().details())), wire);
-    case WireFailure::kTerminatedFailureInfo: return made(TerminatedFailure(wire.message(), std::move(cause)), wire);
+    case WireFailure::kTerminatedFailureInfo:
+      return made(TerminatedFailure(wire.message(), std::move(cause)), wire);
     case WireFailure::kServerFailureInfo:
-      return made(ServerFailure(wire.message(), wire.server_failure_info().non_retryable(), std::move(cause)), wire);
+      return made(ServerFailure(wire.message(), wire.server_failure_info().non_retryable(), std::move(cause)),
+                  wire);
     case WireFailure::kActivityFailureInfo: {
       const auto& info = wire.activity_failure_info();
-      return made(ActivityFailure(wire.message(), info.activity_type().name(), info.activity_id(), info.retry_state(),
-                                  std::move(cause)),
+      return made(ActivityFailure(wire.message(), info.activity_type().name(), info.activity_id(),
+                                  info.retry_state(), std::move(cause)),
                   wire);
     }
     case WireFailure::kChildWorkflowExecutionFailureInfo: {
       const auto& info = wire.child_workflow_execution_failure_info();
-      return made(ChildFailure(wire.message(), info.workflow_execution().workflow_id(), info.workflow_execution().run_id(),
-                               info.workflow_type().name(), info.retry_state(), std::move(cause)),
+      return made(ChildFailure(wire.message(), info.workflow_execution().workflow_id(),
+                               info.workflow_execution().run_id(), info.workflow_type().name(),
+                               info.retry_state(), std::move(cause)),
                   wire);
     }
     default: return made(ApplicationFailure(wire.message()), wire);
@@ -97,7 +100,8 @@ void write_info(const Failure& failure, WireFailure* out) {
   } else if (const auto* timeout = dynamic_cast<const TimeoutFailure*>(&failure)) {
     auto* info = out->mutable_timeout_failure_info();
     info->set_timeout_type(static_cast<api::enums::v1::TimeoutType>(timeout->type()));
-    if (!timeout->last_heartbeat().empty()) to_wire(timeout->last_heartbeat(), info->mutable_last_heartbeat_details());
+    if (!timeout->last_heartbeat().empty())
+      to_wire(timeout->last_heartbeat(), info->mutable_last_heartbeat_details());
   } else if (dynamic_cast<const TerminatedFailure*>(&failure) != nullptr) {
     out->mutable_terminated_failure_info();
   } else if (const auto* server = dynamic_cast<const ServerFailure*>(&failure)) {
@@ -161,8 +165,12 @@ void to_wire(const Payloads& payloads, api::common::v1::Payloads* out) {
   for (const Payload& payload : payloads) to_wire(payload, out->add_payloads());
 }
 
-std::exception_ptr from_wire(const WireFailure& failure) { return read(failure, 0); }
-void to_wire(const std::exception_ptr& error, WireFailure* out) { write(error, out, 0); }
+std::exception_ptr from_wire(const WireFailure& failure) {
+  return read(failure, 0);
+}
+void to_wire(const std::exception_ptr& error, WireFailure* out) {
+  write(error, out, 0);
+}
 
 void to_wire(Duration duration, google::protobuf::Duration* out) {
   out->set_seconds(duration.count() / 1000);
@@ -185,7 +193,8 @@ inline namespace v1 {
 
 bool Failure::is_cancelled() const {
   if (dynamic_cast<const CancelledFailure*>(this) != nullptr) return true;
-  if (!cause_ || (dynamic_cast<const ActivityFailure*>(this) == nullptr && dynamic_cast<const ChildFailure*>(this) == nullptr)) {
+  if (!cause_ || (dynamic_cast<const ActivityFailure*>(this) == nullptr &&
+                  dynamic_cast<const ChildFailure*>(this) == nullptr)) {
     return false;
   }
   try {
@@ -201,7 +210,8 @@ std::string describe(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const Failure& failure) {
-    return failure.cause() ? failure.what() + std::string(" <- ") + describe(failure.cause()) : failure.what();
+    return failure.cause() ? failure.what() + std::string(" <- ") + describe(failure.cause())
+                           : failure.what();
   } catch (const std::exception& other) {
     return other.what();
   } catch (...) {

@@ -19,7 +19,8 @@ void to_wire(const Payload& payload, temporal::api::common::v1::Payload* out);
 
 // A Failure of the matching class with its causes; causes beyond a depth of 30 are cut off, both ways.
 std::exception_ptr from_wire(const temporal::api::failure::v1::Failure& failure);
-// Exceptions that are no Failure become an ApplicationFailure whose type is the demangled name of their class.
+// Exceptions that are no Failure become an ApplicationFailure whose type is the demangled name of their
+// class.
 void to_wire(const std::exception_ptr& error, temporal::api::failure::v1::Failure* out);
 
 void to_wire(Duration duration, google::protobuf::Duration* out);

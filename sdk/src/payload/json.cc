@@ -54,7 +54,8 @@ void JsonReader::expect(char c) {
 }
 
 void JsonReader::fail(std::string_view wanted) const {
-  throw PayloadError("JSON: expected " + std::string(wanted) + " at \"" + std::string(rest_.substr(0, 20)) + "\"");
+  throw PayloadError("JSON: expected " + std::string(wanted) + " at \"" + std::string(rest_.substr(0, 20)) +
+                     "\"");
 }
 
 namespace {
@@ -194,11 +195,13 @@ std::string_view encoding_of(const Payload& payload) {
 }
 
 void wrong_encoding(const Payload& payload, std::string_view wanted) {
-  throw PayloadError("a payload is encoded as '" + std::string(encoding_of(payload)) + "', not as " + std::string(wanted));
+  throw PayloadError("a payload is encoded as '" + std::string(encoding_of(payload)) + "', not as " +
+                     std::string(wanted));
 }
 
 void missing_argument(std::size_t index, std::size_t count) {
-  throw PayloadError("argument " + std::to_string(index + 1) + " is missing: " + std::to_string(count) + " were sent");
+  throw PayloadError("argument " + std::to_string(index + 1) + " is missing: " + std::to_string(count) +
+                     " were sent");
 }
 
 }  // namespace detail

@@ -52,7 +52,8 @@ std::string subject_of(const Event& event) {
       return event.activity_task_scheduled_event_attributes().activity_type().name();
     case enums::EVENT_TYPE_TIMER_STARTED: return event.timer_started_event_attributes().timer_id();
     case enums::EVENT_TYPE_TIMER_CANCELED: return event.timer_canceled_event_attributes().timer_id();
-    case enums::EVENT_TYPE_MARKER_RECORDED: return patch_of(event).value_or(event.marker_recorded_event_attributes().marker_name());
+    case enums::EVENT_TYPE_MARKER_RECORDED:
+      return patch_of(event).value_or(event.marker_recorded_event_attributes().marker_name());
     case enums::EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
       return event.start_child_workflow_execution_initiated_event_attributes().workflow_type().name();
     case enums::EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
@@ -78,7 +79,8 @@ bool answers(const Command& command, const Event& event, std::int64_t activity_e
     case CommandKind::kScheduleActivity: {
       const auto& had = event.activity_task_scheduled_event_attributes();
       const auto& asked = wire.schedule_activity_task_command_attributes();
-      return event.has_activity_task_scheduled_event_attributes() && had.activity_id() == asked.activity_id() &&
+      return event.has_activity_task_scheduled_event_attributes() &&
+             had.activity_id() == asked.activity_id() &&
              had.activity_type().name() == asked.activity_type().name();
     }
     case CommandKind::kCancelActivity:
@@ -86,14 +88,17 @@ bool answers(const Command& command, const Event& event, std::int64_t activity_e
              event.has_activity_task_cancel_requested_event_attributes();
     case CommandKind::kStartTimer:
       return event.has_timer_started_event_attributes() &&
-             event.timer_started_event_attributes().timer_id() == wire.start_timer_command_attributes().timer_id();
+             event.timer_started_event_attributes().timer_id() ==
+                 wire.start_timer_command_attributes().timer_id();
     case CommandKind::kCancelTimer:
       return event.has_timer_canceled_event_attributes() &&
-             event.timer_canceled_event_attributes().timer_id() == wire.cancel_timer_command_attributes().timer_id();
+             event.timer_canceled_event_attributes().timer_id() ==
+                 wire.cancel_timer_command_attributes().timer_id();
     case CommandKind::kStartChild: {
       const auto& had = event.start_child_workflow_execution_initiated_event_attributes();
       const auto& asked = wire.start_child_workflow_execution_command_attributes();
-      return event.has_start_child_workflow_execution_initiated_event_attributes() && had.workflow_id() == asked.workflow_id() &&
+      return event.has_start_child_workflow_execution_initiated_event_attributes() &&
+             had.workflow_id() == asked.workflow_id() &&
              had.workflow_type().name() == asked.workflow_type().name();
     }
     case CommandKind::kSignalExternal:
@@ -104,14 +109,17 @@ bool answers(const Command& command, const Event& event, std::int64_t activity_e
       return event.has_request_cancel_external_workflow_execution_initiated_event_attributes();
     case CommandKind::kMarker:
       return event.has_marker_recorded_event_attributes() &&
-             event.marker_recorded_event_attributes().marker_name() == wire.record_marker_command_attributes().marker_name();
+             event.marker_recorded_event_attributes().marker_name() ==
+                 wire.record_marker_command_attributes().marker_name();
     case CommandKind::kPatch: {
       Event asked;
       asked.mutable_marker_recorded_event_attributes()->set_marker_name(kPatchMarker);
-      *asked.mutable_marker_recorded_event_attributes()->mutable_details() = wire.record_marker_command_attributes().details();
+      *asked.mutable_marker_recorded_event_attributes()->mutable_details() =
+          wire.record_marker_command_attributes().details();
       return patch_of(event).has_value() && patch_of(event) == patch_of(asked);
     }
-    case CommandKind::kUpsertSearchAttributes: return event.has_upsert_workflow_search_attributes_event_attributes();
+    case CommandKind::kUpsertSearchAttributes:
+      return event.has_upsert_workflow_search_attributes_event_attributes();
     case CommandKind::kModifyProperties: return event.has_workflow_properties_modified_event_attributes();
     case CommandKind::kMessage:
       return event.has_workflow_execution_update_accepted_event_attributes() ||
@@ -140,34 +148,43 @@ std::optional<std::string> patch_of(const Event& event, bool* deprecated) {
   return json.substr(begin + kId.size(), end - begin - kId.size());
 }
 
-std::string describe(const Event& event) { return with_subject(event_name(event), subject_of(event)); }
+std::string describe(const Event& event) {
+  return with_subject(event_name(event), subject_of(event));
+}
 
 std::string describe(const Command& command) {
   const auto& wire = command.wire;
   switch (command.kind) {
     case CommandKind::kScheduleActivity:
-      return with_subject("ScheduleActivity", wire.schedule_activity_task_command_attributes().activity_type().name());
+      return with_subject("ScheduleActivity",
+                          wire.schedule_activity_task_command_attributes().activity_type().name());
     case CommandKind::kCancelActivity: return "RequestCancelActivity";
     case CommandKind::kStartTimer: {
       const auto& delay = wire.start_timer_command_attributes().start_to_fire_timeout();
       const std::int64_t millis = delay.seconds() * 1000 + delay.nanos() / 1'000'000;
       const bool whole = millis % 1000 == 0;
-      return with_subject("StartTimer", std::to_string(whole ? millis / 1000 : millis) + (whole ? "s" : "ms"));
+      return with_subject("StartTimer",
+                          std::to_string(whole ? millis / 1000 : millis) + (whole ? "s" : "ms"));
     }
-    case CommandKind::kCancelTimer: return with_subject("CancelTimer", wire.cancel_timer_command_attributes().timer_id());
+    case CommandKind::kCancelTimer:
+      return with_subject("CancelTimer", wire.cancel_timer_command_attributes().timer_id());
     case CommandKind::kStartChild:
       return with_subject("StartChildWorkflow",
                           wire.start_child_workflow_execution_command_attributes().workflow_type().name());
     case CommandKind::kSignalExternal:
-      return with_subject("SignalExternalWorkflow", wire.signal_external_workflow_execution_command_attributes().signal_name());
+      return with_subject("SignalExternalWorkflow",
+                          wire.signal_external_workflow_execution_command_attributes().signal_name());
     case CommandKind::kCancelExternal: return "RequestCancelExternalWorkflow";
     case CommandKind::kMarker:
     case CommandKind::kPatch: {
       Event marker;
       marker.set_event_type(enums::EVENT_TYPE_MARKER_RECORDED);
-      marker.mutable_marker_recorded_event_attributes()->set_marker_name(wire.record_marker_command_attributes().marker_name());
-      *marker.mutable_marker_recorded_event_attributes()->mutable_details() = wire.record_marker_command_attributes().details();
-      return with_subject(command.kind == CommandKind::kPatch ? "patched" : "RecordMarker", subject_of(marker));
+      marker.mutable_marker_recorded_event_attributes()->set_marker_name(
+          wire.record_marker_command_attributes().marker_name());
+      *marker.mutable_marker_recorded_event_attributes()->mutable_details() =
+          wire.record_marker_command_attributes().details();
+      return with_subject(command.kind == CommandKind::kPatch ? "patched" : "RecordMarker",
+                          subject_of(marker));
     }
     case CommandKind::kUpsertSearchAttributes: return "UpsertSearchAttributes";
     case CommandKind::kModifyProperties: return "ModifyProperties";
@@ -188,7 +205,8 @@ bool Replay::append(google::protobuf::RepeatedPtrField<Event> events) {
   }
   if (events.begin()->event_id() > last_event_id_ + 1) return false;
   for (Event& event : events) {
-    if (event.event_id() <= last_event_id_) continue;  // a query's history reached further than the last task's
+    if (event.event_id() <= last_event_id_)
+      continue;  // a query's history reached further than the last task's
     last_event_id_ = event.event_id();
     events_.push_back(std::move(event));
   }
@@ -284,8 +302,9 @@ std::expected<void, NonDeterminism> Replay::match_commands() {
       }
       if (!(patch && deprecated)) return std::unexpected(matched.error());
     } else if (!(patch && deprecated)) {
-      return std::unexpected(NonDeterminism{event.event_id(), "event " + std::to_string(event.event_id()) + " " +
-                                                                  describe(event) + ", but the code asked for nothing more"});
+      return std::unexpected(NonDeterminism{event.event_id(), "event " + std::to_string(event.event_id()) +
+                                                                  " " + describe(event) +
+                                                                  ", but the code asked for nothing more"});
     }
     ++at;  // code that no longer mentions a deprecated patch
   }
@@ -293,8 +312,9 @@ std::expected<void, NonDeterminism> Replay::match_commands() {
   if (command < recorded_.size()) {
     const std::int64_t completed = events_.front().event_id();
     return std::unexpected(
-        NonDeterminism{completed, "the workflow task completed by event " + std::to_string(completed) + " has nothing more, but " +
-                                      place(recorded_[command].where) + " asked " + describe(recorded_[command])});
+        NonDeterminism{completed, "the workflow task completed by event " + std::to_string(completed) +
+                                      " has nothing more, but " + place(recorded_[command].where) +
+                                      " asked " + describe(recorded_[command])});
   }
   recorded_.clear();
   consumed_ = at;
@@ -303,10 +323,12 @@ std::expected<void, NonDeterminism> Replay::match_commands() {
 
 std::expected<bool, NonDeterminism> Replay::match(const Command& command, const Event& event) {
   std::int64_t activity = 0;
-  if (const auto found = event_of_sequence_.find(command.sequence); found != event_of_sequence_.end()) activity = found->second;
+  if (const auto found = event_of_sequence_.find(command.sequence); found != event_of_sequence_.end())
+    activity = found->second;
   if (!answers(command, event, activity)) {
-    return std::unexpected(NonDeterminism{event.event_id(), "event " + std::to_string(event.event_id()) + " " + describe(event) +
-                                                                ", but " + place(command.where) + " asked " + describe(command)});
+    return std::unexpected(NonDeterminism{
+        event.event_id(), "event " + std::to_string(event.event_id()) + " " + describe(event) + ", but " +
+                              place(command.where) + " asked " + describe(command)});
   }
   if (command.kind == CommandKind::kScheduleActivity || command.kind == CommandKind::kStartChild ||
       command.kind == CommandKind::kSignalExternal || command.kind == CommandKind::kCancelExternal) {
@@ -327,18 +349,24 @@ std::uint64_t Replay::answered(const Event& event) const {
     PERDURE_ANSWERS(ACTIVITY_TASK_TIMED_OUT, activity_task_timed_out, scheduled_event_id)
     PERDURE_ANSWERS(ACTIVITY_TASK_CANCELED, activity_task_canceled, scheduled_event_id)
     PERDURE_ANSWERS(CHILD_WORKFLOW_EXECUTION_STARTED, child_workflow_execution_started, initiated_event_id)
-    PERDURE_ANSWERS(START_CHILD_WORKFLOW_EXECUTION_FAILED, start_child_workflow_execution_failed, initiated_event_id)
-    PERDURE_ANSWERS(CHILD_WORKFLOW_EXECUTION_COMPLETED, child_workflow_execution_completed, initiated_event_id)
+    PERDURE_ANSWERS(START_CHILD_WORKFLOW_EXECUTION_FAILED, start_child_workflow_execution_failed,
+                    initiated_event_id)
+    PERDURE_ANSWERS(CHILD_WORKFLOW_EXECUTION_COMPLETED, child_workflow_execution_completed,
+                    initiated_event_id)
     PERDURE_ANSWERS(CHILD_WORKFLOW_EXECUTION_FAILED, child_workflow_execution_failed, initiated_event_id)
     PERDURE_ANSWERS(CHILD_WORKFLOW_EXECUTION_CANCELED, child_workflow_execution_canceled, initiated_event_id)
-    PERDURE_ANSWERS(CHILD_WORKFLOW_EXECUTION_TIMED_OUT, child_workflow_execution_timed_out, initiated_event_id)
-    PERDURE_ANSWERS(CHILD_WORKFLOW_EXECUTION_TERMINATED, child_workflow_execution_terminated, initiated_event_id)
-    PERDURE_ANSWERS(EXTERNAL_WORKFLOW_EXECUTION_SIGNALED, external_workflow_execution_signaled, initiated_event_id)
-    PERDURE_ANSWERS(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, signal_external_workflow_execution_failed, initiated_event_id)
-    PERDURE_ANSWERS(EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED, external_workflow_execution_cancel_requested,
+    PERDURE_ANSWERS(CHILD_WORKFLOW_EXECUTION_TIMED_OUT, child_workflow_execution_timed_out,
                     initiated_event_id)
-    PERDURE_ANSWERS(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, request_cancel_external_workflow_execution_failed,
+    PERDURE_ANSWERS(CHILD_WORKFLOW_EXECUTION_TERMINATED, child_workflow_execution_terminated,
                     initiated_event_id)
+    PERDURE_ANSWERS(EXTERNAL_WORKFLOW_EXECUTION_SIGNALED, external_workflow_execution_signaled,
+                    initiated_event_id)
+    PERDURE_ANSWERS(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, signal_external_workflow_execution_failed,
+                    initiated_event_id)
+    PERDURE_ANSWERS(EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+                    external_workflow_execution_cancel_requested, initiated_event_id)
+    PERDURE_ANSWERS(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
+                    request_cancel_external_workflow_execution_failed, initiated_event_id)
 #undef PERDURE_ANSWERS
     default: return 0;
   }
@@ -347,7 +375,9 @@ std::uint64_t Replay::answered(const Event& event) const {
 }
 
 void Replay::add_jobs(const Event& event, Activation& activation) {
-  const auto add = [&](JobKind kind, std::uint64_t sequence = 0) { activation.jobs.push_back({kind, sequence, &event}); };
+  const auto add = [&](JobKind kind, std::uint64_t sequence = 0) {
+    activation.jobs.push_back({kind, sequence, &event});
+  };
   switch (event.event_type()) {
     case enums::EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: return add(JobKind::kStart);
     case enums::EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: return add(JobKind::kSignal);
@@ -357,16 +387,19 @@ void Replay::add_jobs(const Event& event, Activation& activation) {
     case enums::EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
     case enums::EVENT_TYPE_ACTIVITY_TASK_CANCELED: return add(JobKind::kActivity, answered(event));
     case enums::EVENT_TYPE_TIMER_FIRED:
-      return add(JobKind::kTimer, std::strtoull(event.timer_fired_event_attributes().timer_id().c_str(), nullptr, 10));
+      return add(JobKind::kTimer,
+                 std::strtoull(event.timer_fired_event_attributes().timer_id().c_str(), nullptr, 10));
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
-    case enums::EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED: return add(JobKind::kChildStarted, answered(event));
+    case enums::EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED:
+      return add(JobKind::kChildStarted, answered(event));
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED:
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT:
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED: return add(JobKind::kChild, answered(event));
     case enums::EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED:
-    case enums::EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED: return add(JobKind::kExternalSignal, answered(event));
+    case enums::EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED:
+      return add(JobKind::kExternalSignal, answered(event));
     case enums::EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
     case enums::EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED:
       return add(JobKind::kExternalCancel, answered(event));

@@ -1,8 +1,10 @@
-// The pure core of replay: history in, activations out; commands in, matched against history or handed out to be sent.
+// The pure core of replay: history in, activations out; commands in, matched against history or handed out to
+// be sent.
 //
-// A workflow task's history is cut at every WorkflowTaskStarted that was not in vain. Each cut is an activation: what became known
-// since the last one, in history order. The commands that the code answers with must be those that history has next; where
-// history ends, they are the answer to the server. No I/O, no clock, no threads; a Replay is used by one thread at a time.
+// A workflow task's history is cut at every WorkflowTaskStarted that was not in vain. Each cut is an
+// activation: what became known since the last one, in history order. The commands that the code answers with
+// must be those that history has next; where history ends, they are the answer to the server. No I/O, no
+// clock, no threads; a Replay is used by one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +42,9 @@ enum class CommandKind : std::uint8_t {
   kContinueAsNew,
 };
 
-// What the code asked for. `sequence` names the operation: what history says about it comes back as a Job of that number.
-// kCancelActivity carries no scheduled event id: the number of the activity is in `sequence`, and take_commands() fills it in.
+// What the code asked for. `sequence` names the operation: what history says about it comes back as a Job of
+// that number. kCancelActivity carries no scheduled event id: the number of the activity is in `sequence`,
+// and take_commands() fills it in.
 struct Command {
   CommandKind kind{};
   std::uint64_t sequence = 0;
@@ -54,19 +57,19 @@ enum class JobKind : std::uint8_t {
   kStart,
   kSignal,
   kCancelRequested,
-  kActivity,         // ended somehow: the event says how
-  kTimer,            // fired
-  kChildStarted,     // or not: the event says
-  kChild,            // ended somehow
-  kExternalSignal,   // delivered or failed
-  kExternalCancel,   // delivered or failed
-  kUpdate,           // an accepted update (replay only; a new one comes as a message)
+  kActivity,        // ended somehow: the event says how
+  kTimer,           // fired
+  kChildStarted,    // or not: the event says
+  kChild,           // ended somehow
+  kExternalSignal,  // delivered or failed
+  kExternalCancel,  // delivered or failed
+  kUpdate,          // an accepted update (replay only; a new one comes as a message)
 };
 
 struct Job {
   JobKind kind{};
-  std::uint64_t sequence = 0;      // of the command it answers; 0: none
-  const Event* event = nullptr;    // valid until the next call of next()
+  std::uint64_t sequence = 0;    // of the command it answers; 0: none
+  const Event* event = nullptr;  // valid until the next call of next()
 };
 
 struct Activation {
@@ -91,7 +94,8 @@ class Replay {
   // Appends events; false when they do not follow those it has (then this Replay is of no use for them).
   bool append(google::protobuf::RepeatedPtrField<Event> events);
 
-  // Matches what was recorded last with what history has, and cuts the next activation; nothing when history has none left.
+  // Matches what was recorded last with what history has, and cuts the next activation; nothing when history
+  // has none left.
   std::expected<std::optional<Activation>, NonDeterminism> next();
 
   // What the code answered to the activation that next() returned.

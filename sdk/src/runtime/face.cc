@@ -40,7 +40,9 @@ void StateBase::wake() {
   for (Wait* wait : std::exchange(waits, {})) wait->wake();
 }
 
-void StateBase::forget(Wait* wait) { std::erase(waits, wait); }
+void StateBase::forget(Wait* wait) {
+  std::erase(waits, wait);
+}
 
 // ---- waits
 
@@ -53,7 +55,9 @@ bool inside(const Scope* scope, const Scope* of) {
   return false;
 }
 
-bool outside(const StateBase& state, const Strand& strand) { return state.scope && !inside(state.scope.get(), strand.scope.get()); }
+bool outside(const StateBase& state, const Strand& strand) {
+  return state.scope && !inside(state.scope.get(), strand.scope.get());
+}
 
 }  // namespace
 
@@ -153,7 +157,9 @@ Ref<Scope> new_scope(Run&, Ref<Scope> parent) {
   return scope;
 }
 
-Ref<Scope> current_scope(Run& run, bool shielded) { return run.scope(shielded); }
+Ref<Scope> current_scope(Run& run, bool shielded) {
+  return run.scope(shielded);
+}
 
 void cancel_scope(Scope& scope) {
   if (scope.cancelled) return;
@@ -171,15 +177,17 @@ void cancel_scope(Scope& scope) {
   }
 }
 
-void destroy_strands(Run& run, Scope& scope) { run.destroy_strands(scope); }
+void destroy_strands(Run& run, Scope& scope) {
+  run.destroy_strands(scope);
+}
 void start_strand(Run& run, Ref<Scope> scope, Task<void> body, StrandPlace place) {
   run.start_strand(StrandKind::kSpawned, std::move(scope), std::move(body), place == StrandPlace::kFront);
 }
 
 // ---- verbs
 
-void schedule_activity(Run& run, bool shielded, StateBase& state, std::string_view name, const ActivityOptions& options,
-                       Payloads arguments) {
+void schedule_activity(Run& run, bool shielded, StateBase& state, std::string_view name,
+                       const ActivityOptions& options, Payloads arguments) {
   if (run.enter(shielded, state)) run.schedule_activity(state, name, options, std::move(arguments));
 }
 void start_timer(Run& run, bool shielded, StateBase& state, Duration delay, std::source_location where) {
@@ -193,9 +201,10 @@ void start_child(Run& run, bool shielded, StateBase& started, StateBase& result,
     started.fail(result.error);
   }
 }
-void signal_external(Run& run, bool shielded, StateBase& state, ExternalTarget target, std::string_view name, Payloads arguments,
-                     std::source_location where) {
-  if (run.enter(shielded, state)) run.signal_external(state, std::move(target), name, std::move(arguments), where);
+void signal_external(Run& run, bool shielded, StateBase& state, ExternalTarget target, std::string_view name,
+                     Payloads arguments, std::source_location where) {
+  if (run.enter(shielded, state))
+    run.signal_external(state, std::move(target), name, std::move(arguments), where);
 }
 void cancel_external(Run& run, StateBase& state, ExternalTarget target, std::source_location where) {
   run.cancel_external(state, std::move(target), where);
@@ -203,7 +212,9 @@ void cancel_external(Run& run, StateBase& state, ExternalTarget target, std::sou
 void add_condition(Run& run, bool shielded, State<void>& state, std::function<bool()> predicate) {
   if (run.enter(shielded, state)) run.add_condition(state, std::move(predicate));
 }
-void enter_scope(Run& run, bool shielded, StateBase& state) { run.enter(shielded, state); }
+void enter_scope(Run& run, bool shielded, StateBase& state) {
+  run.enter(shielded, state);
+}
 void continue_as_new(Run& run, std::string_view name, Payloads arguments, std::source_location where) {
   run.continue_as_new(name, std::move(arguments), where);
 }
@@ -263,7 +274,15 @@ Future<std::size_t> gather(GatherState::Mode mode, std::vector<Ref<StateBase>> m
     for (std::size_t i = 0; i < state->members.size(); ++i) {
       if (!state->members[i]->ready()) state->members[i]->waits.push_back(&state->links[i]);
     }
-    if (run != nullptr) run->enter(false, *state);
+    if (run != nullptr && !run->over()) {
+      state->run = run;
+      state->scope = run->scope(false);
+      if (state->scope->cancelled) {
+        state->cancel();
+      } else {
+        state->scope->operations.push_back(state.get());
+      }
+    }
   }
   return Future<std::size_t>(Ref<State<std::size_t>>(state));
 }
@@ -289,19 +308,38 @@ std::string Random::next_id() {
   const std::uint64_t high = next(), low = next();
   std::snprintf(text, sizeof text, "%08x-%04x-4%03x-%04x-%012llx", static_cast<unsigned>(high >> 32),
                 static_cast<unsigned>(high >> 16 & 0xffff), static_cast<unsigned>(high & 0xfff),
-                static_cast<unsigned>((low >> 48 & 0x3fff) | 0x8000), static_cast<unsigned long long>(low & 0xffffffffffff));
+                static_cast<unsigned>((low >> 48 & 0x3fff) | 0x8000),
+                static_cast<unsigned long long>(low & 0xffffffffffff));
   return text;
 }
 
-TimePoint ReadContext::now() const { return run_->now(); }
-const WorkflowInfo& ReadContext::info() const { return run_->info(); }
-bool Context::cancel_requested() const { return run_->cancel_requested(); }
-bool Context::patched(Text id, std::source_location where) const { return run_->patched(id.str(), false, where); }
-void Context::deprecate_patch(Text id, std::source_location where) const { run_->patched(id.str(), true, where); }
-Random& Context::random() const { return run_->random(); }
-std::string Context::uuid() const { return run_->random().next_id(); }
-bool Context::continue_as_new_suggested() const { return run_->continue_as_new_suggested(); }
-bool Context::all_handlers_finished() const { return run_->all_handlers_finished(); }
+TimePoint ReadContext::now() const {
+  return run_->now();
+}
+const WorkflowInfo& ReadContext::info() const {
+  return run_->info();
+}
+bool Context::cancel_requested() const {
+  return run_->cancel_requested();
+}
+bool Context::patched(Text id, std::source_location where) const {
+  return run_->patched(id.str(), false, where);
+}
+void Context::deprecate_patch(Text id, std::source_location where) const {
+  run_->patched(id.str(), true, where);
+}
+Random& Context::random() const {
+  return run_->random();
+}
+std::string Context::uuid() const {
+  return run_->random().next_id();
+}
+bool Context::continue_as_new_suggested() const {
+  return run_->continue_as_new_suggested();
+}
+bool Context::all_handlers_finished() const {
+  return run_->all_handlers_finished();
+}
 
 TaskGroup::~TaskGroup() {
   if (ctx_.run()->dying()) return;

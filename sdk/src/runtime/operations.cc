@@ -16,7 +16,8 @@ namespace {
 void to_wire(const RetryPolicy& policy, temporal::api::common::v1::RetryPolicy* out) {
   convert::to_wire(policy.initial_interval, out->mutable_initial_interval());
   out->set_backoff_coefficient(policy.backoff_coefficient);
-  if (policy.maximum_interval > Duration::zero()) convert::to_wire(policy.maximum_interval, out->mutable_maximum_interval());
+  if (policy.maximum_interval > Duration::zero())
+    convert::to_wire(policy.maximum_interval, out->mutable_maximum_interval());
   out->set_maximum_attempts(policy.maximum_attempts);
   for (const Text& type : policy.non_retryable_error_types) out->add_non_retryable_error_types(type.str());
 }
@@ -30,7 +31,8 @@ std::string place(const std::source_location& where) {
 }
 
 void summarise(Text summary, temporal::api::command::v1::Command& command) {
-  if (!summary.empty()) convert::to_wire(encode<std::string>(summary.str()), command.mutable_user_metadata()->mutable_summary());
+  if (!summary.empty())
+    convert::to_wire(encode<std::string>(summary.str()), command.mutable_user_metadata()->mutable_summary());
 }
 
 }  // namespace
@@ -61,9 +63,12 @@ void Run::track(std::uint64_t sequence, Pending pending) {
   pending_.emplace(sequence, std::move(pending));
 }
 
-void Run::schedule_activity(StateBase& state, std::string_view name, const ActivityOptions& options, Payloads arguments) {
-  if (options.start_to_close_timeout <= Duration::zero() && options.schedule_to_close_timeout <= Duration::zero()) {
-    throw std::invalid_argument("activity '" + std::string(name) + "' needs start_to_close_timeout or schedule_to_close_timeout (" +
+void Run::schedule_activity(StateBase& state, std::string_view name, const ActivityOptions& options,
+                            Payloads arguments) {
+  if (options.start_to_close_timeout <= Duration::zero() &&
+      options.schedule_to_close_timeout <= Duration::zero()) {
+    throw std::invalid_argument("activity '" + std::string(name) +
+                                "' needs start_to_close_timeout or schedule_to_close_timeout (" +
                                 place(options.where) + ")");
   }
   const std::uint64_t sequence = next_sequence();
@@ -72,15 +77,22 @@ void Run::schedule_activity(StateBase& state, std::string_view name, const Activ
   auto* wire = command.wire.mutable_schedule_activity_task_command_attributes();
   wire->set_activity_id(options.activity_id.empty() ? std::to_string(sequence) : options.activity_id.str());
   wire->mutable_activity_type()->set_name(std::string(name));
-  wire->mutable_task_queue()->set_name(options.task_queue.empty() ? info().task_queue : options.task_queue.str());
+  wire->mutable_task_queue()->set_name(options.task_queue.empty() ? info().task_queue
+                                                                  : options.task_queue.str());
   convert::to_wire(arguments, wire->mutable_input());
   using Wire = temporal::api::command::v1::ScheduleActivityTaskCommandAttributes;
-  set_if(options.start_to_close_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_start_to_close_timeout(); }, wire);
-  set_if(options.schedule_to_close_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_schedule_to_close_timeout(); },
-         wire);
-  set_if(options.schedule_to_start_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_schedule_to_start_timeout(); },
-         wire);
-  set_if(options.heartbeat_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_heartbeat_timeout(); }, wire);
+  set_if(
+      options.start_to_close_timeout,
+      [](void* m) { return static_cast<Wire*>(m)->mutable_start_to_close_timeout(); }, wire);
+  set_if(
+      options.schedule_to_close_timeout,
+      [](void* m) { return static_cast<Wire*>(m)->mutable_schedule_to_close_timeout(); }, wire);
+  set_if(
+      options.schedule_to_start_timeout,
+      [](void* m) { return static_cast<Wire*>(m)->mutable_schedule_to_start_timeout(); }, wire);
+  set_if(
+      options.heartbeat_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_heartbeat_timeout(); },
+      wire);
   to_wire(options.retry, wire->mutable_retry_policy());
   summarise(options.summary, command.wire);
   Pending pending;
@@ -106,22 +118,30 @@ void Run::start_timer(StateBase& state, Duration delay, std::source_location whe
   track(sequence, std::move(pending));
 }
 
-void Run::start_child(StateBase& started, StateBase& result, std::string_view name, const ChildOptions& options,
-                      Payloads arguments) {
+void Run::start_child(StateBase& started, StateBase& result, std::string_view name,
+                      const ChildOptions& options, Payloads arguments) {
   started.run = this;
   const std::uint64_t sequence = next_sequence();
   replay::Command& command = record(CommandKind::kStartChild, sequence, options.where);
   command.wire.set_command_type(enums::COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION);
   auto* wire = command.wire.mutable_start_child_workflow_execution_command_attributes();
   wire->set_namespace_(info().ns);
-  wire->set_workflow_id(options.id.empty() ? info().run_id + "_" + std::to_string(sequence) : options.id.str());
+  wire->set_workflow_id(options.id.empty() ? info().run_id + "_" + std::to_string(sequence)
+                                           : options.id.str());
   wire->mutable_workflow_type()->set_name(std::string(name));
-  wire->mutable_task_queue()->set_name(options.task_queue.empty() ? info().task_queue : options.task_queue.str());
+  wire->mutable_task_queue()->set_name(options.task_queue.empty() ? info().task_queue
+                                                                  : options.task_queue.str());
   convert::to_wire(arguments, wire->mutable_input());
   using Wire = temporal::api::command::v1::StartChildWorkflowExecutionCommandAttributes;
-  set_if(options.execution_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_workflow_execution_timeout(); }, wire);
-  set_if(options.run_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_workflow_run_timeout(); }, wire);
-  set_if(options.task_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_workflow_task_timeout(); }, wire);
+  set_if(
+      options.execution_timeout,
+      [](void* m) { return static_cast<Wire*>(m)->mutable_workflow_execution_timeout(); }, wire);
+  set_if(
+      options.run_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_workflow_run_timeout(); },
+      wire);
+  set_if(
+      options.task_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_workflow_task_timeout(); },
+      wire);
   wire->set_parent_close_policy(static_cast<enums::ParentClosePolicy>(options.parent_close));
   if (options.retry) to_wire(*options.retry, wire->mutable_retry_policy());
   summarise(options.summary, command.wire);
@@ -178,7 +198,8 @@ void Run::add_condition(State<void>& state, std::function<bool()> predicate) {
 // ---- cancellation
 
 bool Run::unsent(std::uint64_t sequence) const {
-  return std::any_of(commands_.begin(), commands_.end(), [&](const auto& command) { return command.sequence == sequence; });
+  return std::any_of(commands_.begin(), commands_.end(),
+                     [&](const auto& command) { return command.sequence == sequence; });
 }
 
 // What the server has not been told it need not be told.
@@ -194,11 +215,12 @@ void Run::end_cancelled(std::uint64_t sequence, const std::string& message) {
   pending.state->command = 0;
   const auto cancelled = std::make_exception_ptr(CancelledFailure(message));
   if (pending.kind == CommandKind::kScheduleActivity) {
-    pending.state->fail(std::make_exception_ptr(
-        ActivityFailure("activity cancelled", pending.type, pending.id, enums::RETRY_STATE_CANCEL_REQUESTED, cancelled)));
+    pending.state->fail(std::make_exception_ptr(ActivityFailure(
+        "activity cancelled", pending.type, pending.id, enums::RETRY_STATE_CANCEL_REQUESTED, cancelled)));
   } else if (pending.kind == CommandKind::kStartChild) {
-    const auto failure = std::make_exception_ptr(
-        ChildFailure("child workflow cancelled", pending.id, {}, pending.type, enums::RETRY_STATE_CANCEL_REQUESTED, cancelled));
+    const auto failure =
+        std::make_exception_ptr(ChildFailure("child workflow cancelled", pending.id, {}, pending.type,
+                                             enums::RETRY_STATE_CANCEL_REQUESTED, cancelled));
     if (pending.started) pending.started->fail(failure);
     pending.state->fail(failure);
   } else {
@@ -243,19 +265,22 @@ void Run::cancel_operation(StateBase& state) {
 }
 
 void Run::forget(StateBase& state) {
-  if (state.condition) std::erase_if(conditions_, [&](const Condition& condition) { return condition.state == &state; });
+  if (state.condition)
+    std::erase_if(conditions_, [&](const Condition& condition) { return condition.state == &state; });
 }
 
 // ---- what history answers
 
 void Run::activity_ended(Pending& pending, const replay::Event& event) {
-  const auto failed = [&](const temporal::api::failure::v1::Failure& failure, int retry_state, const char* message) {
+  const auto failed = [&](const temporal::api::failure::v1::Failure& failure, int retry_state,
+                          const char* message) {
     pending.state->fail(std::make_exception_ptr(
         ActivityFailure(message, pending.type, pending.id, retry_state, convert::from_wire(failure))));
   };
   switch (event.event_type()) {
     case enums::EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-      return pending.state->resolve(convert::from_wire(event.activity_task_completed_event_attributes().result()));
+      return pending.state->resolve(
+          convert::from_wire(event.activity_task_completed_event_attributes().result()));
     case enums::EVENT_TYPE_ACTIVITY_TASK_FAILED: {
       const auto& attributes = event.activity_task_failed_event_attributes();
       return failed(attributes.failure(), attributes.retry_state(), "activity failed");
@@ -267,7 +292,8 @@ void Run::activity_ended(Pending& pending, const replay::Event& event) {
     default: {
       temporal::api::failure::v1::Failure cancelled;
       cancelled.set_message("activity cancelled");
-      *cancelled.mutable_canceled_failure_info()->mutable_details() = event.activity_task_canceled_event_attributes().details();
+      *cancelled.mutable_canceled_failure_info()->mutable_details() =
+          event.activity_task_canceled_event_attributes().details();
       return failed(cancelled, enums::RETRY_STATE_CANCEL_REQUESTED, "activity cancelled");
     }
   }
@@ -276,44 +302,51 @@ void Run::activity_ended(Pending& pending, const replay::Event& event) {
 void Run::child_started(std::uint64_t sequence, const replay::Event& event) {
   Pending& pending = pending_.at(sequence);
   if (event.has_child_workflow_execution_started_event_attributes()) {
-    const auto& run_id = event.child_workflow_execution_started_event_attributes().workflow_execution().run_id();
+    const auto& run_id =
+        event.child_workflow_execution_started_event_attributes().workflow_execution().run_id();
     pending.started->resolve({encode<std::string>(run_id)});
     return;
   }
   const Pending ended = std::move(pending);
   pending_.erase(sequence);
   ended.state->command = 0;
-  const auto cause = std::make_exception_ptr(
-      ApplicationFailure("a workflow with this id is running already", "WorkflowExecutionAlreadyStarted", true));
-  const auto failure = std::make_exception_ptr(ChildFailure("child workflow was not started", ended.id, {}, ended.type,
-                                                            enums::RETRY_STATE_NON_RETRYABLE_FAILURE, cause));
+  const auto cause = std::make_exception_ptr(ApplicationFailure("a workflow with this id is running already",
+                                                                "WorkflowExecutionAlreadyStarted", true));
+  const auto failure =
+      std::make_exception_ptr(ChildFailure("child workflow was not started", ended.id, {}, ended.type,
+                                           enums::RETRY_STATE_NON_RETRYABLE_FAILURE, cause));
   ended.started->fail(failure);
   ended.state->fail(failure);
 }
 
 void Run::child_ended(Pending& pending, const replay::Event& event) {
   const auto fail = [&](const char* message, int retry_state, std::exception_ptr cause) {
-    pending.state->fail(
-        std::make_exception_ptr(ChildFailure(message, pending.id, {}, pending.type, retry_state, std::move(cause))));
+    pending.state->fail(std::make_exception_ptr(
+        ChildFailure(message, pending.id, {}, pending.type, retry_state, std::move(cause))));
   };
   switch (event.event_type()) {
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
-      return pending.state->resolve(convert::from_wire(event.child_workflow_execution_completed_event_attributes().result()));
+      return pending.state->resolve(
+          convert::from_wire(event.child_workflow_execution_completed_event_attributes().result()));
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED: {
       const auto& attributes = event.child_workflow_execution_failed_event_attributes();
-      return fail("child workflow failed", attributes.retry_state(), convert::from_wire(attributes.failure()));
+      return fail("child workflow failed", attributes.retry_state(),
+                  convert::from_wire(attributes.failure()));
     }
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
-      return fail("child workflow cancelled", enums::RETRY_STATE_NON_RETRYABLE_FAILURE,
-                  std::make_exception_ptr(CancelledFailure(
-                      "child workflow cancelled",
-                      convert::from_wire(event.child_workflow_execution_canceled_event_attributes().details()))));
+      return fail(
+          "child workflow cancelled", enums::RETRY_STATE_NON_RETRYABLE_FAILURE,
+          std::make_exception_ptr(CancelledFailure(
+              "child workflow cancelled",
+              convert::from_wire(event.child_workflow_execution_canceled_event_attributes().details()))));
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED:
       return fail("child workflow terminated", enums::RETRY_STATE_NON_RETRYABLE_FAILURE,
                   std::make_exception_ptr(TerminatedFailure("child workflow terminated")));
     default:
-      return fail("child workflow timed out", event.child_workflow_execution_timed_out_event_attributes().retry_state(),
-                  std::make_exception_ptr(TimeoutFailure("child workflow timed out", TimeoutType::kStartToClose)));
+      return fail(
+          "child workflow timed out",
+          event.child_workflow_execution_timed_out_event_attributes().retry_state(),
+          std::make_exception_ptr(TimeoutFailure("child workflow timed out", TimeoutType::kStartToClose)));
   }
 }
 
@@ -321,8 +354,8 @@ void Run::external_answered(Pending& pending, const replay::Event& event) {
   const bool failed = event.has_signal_external_workflow_execution_failed_event_attributes() ||
                       event.has_request_cancel_external_workflow_execution_failed_event_attributes();
   if (!failed) return pending.state->resolve({});
-  pending.state->fail(std::make_exception_ptr(
-      ApplicationFailure("the workflow to be reached is not there", "ExternalWorkflowExecutionNotFound", true)));
+  pending.state->fail(std::make_exception_ptr(ApplicationFailure("the workflow to be reached is not there",
+                                                                 "ExternalWorkflowExecutionNotFound", true)));
 }
 
 // ---- ends
@@ -356,7 +389,8 @@ void Run::thrown(std::exception_ptr error) {
   } else {
     command.kind = CommandKind::kFail;
     command.wire.set_command_type(enums::COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION);
-    convert::to_wire(error, command.wire.mutable_fail_workflow_execution_command_attributes()->mutable_failure());
+    convert::to_wire(error,
+                     command.wire.mutable_fail_workflow_execution_command_attributes()->mutable_failure());
   }
 }
 
@@ -403,7 +437,8 @@ Payload Run::side_effect(const std::function<Payload()>& draw, std::source_locat
 }
 
 bool Run::patched(std::string id, bool deprecated, std::source_location where) {
-  if (id.empty() || id.find_first_of("\"\\") != id.npos) throw std::invalid_argument("a patch id is plain text without quotes");
+  if (id.empty() || id.find_first_of("\"\\") != id.npos)
+    throw std::invalid_argument("a patch id is plain text without quotes");
   if (over() || closing_) return false;
   const auto known = patches_.find(id);
   const bool answer = known != patches_.end() ? known->second : !replaying_;

@@ -41,7 +41,9 @@ void Run::enqueue(PromiseBase& promise, bool front) {
   }
 }
 
-void Run::unqueue(PromiseBase& promise) { std::erase(queue_, &promise); }
+void Run::unqueue(PromiseBase& promise) {
+  std::erase(queue_, &promise);
+}
 
 void Run::resume(PromiseBase& promise) {
   current_ = promise.strand;
@@ -55,7 +57,8 @@ void Run::resume(PromiseBase& promise) {
     }
     task_error_ = std::make_exception_ptr(MiscompiledCoroutine(
         "a coroutine that waited at " + std::string(at.file_name()) + ":" + std::to_string(at.line()) +
-        " came back without awaiting or ending: g++ before 13 miscompiles `if (co_await ...)` and the like in bodies without "
+        " came back without awaiting or ending: g++ before 13 miscompiles `if (co_await ...)` and the like "
+        "in bodies without "
         "local variables; bind the value to a local first"));
   }
   current_ = nullptr;
@@ -151,7 +154,8 @@ void Run::destroy_strands(Scope& scope) {
   for (Scope* child : children) destroy_strands(*child);
   const std::vector<Strand*> doomed = scope.strands;
   for (auto it = doomed.rbegin(); it != doomed.rend(); ++it) {
-    const auto found = std::find_if(strands_.begin(), strands_.end(), [&](const auto& own) { return own.get() == *it; });
+    const auto found =
+        std::find_if(strands_.begin(), strands_.end(), [&](const auto& own) { return own.get() == *it; });
     if (found == strands_.end() || *it == current_) continue;
     const std::unique_ptr<Strand> strand = std::move(*found);
     strands_.erase(found);
@@ -183,7 +187,8 @@ Ref<Scope> Run::scope(bool shielded) const {
 // ---- one workflow task
 
 void Run::begin(const replay::Activation& activation) {
-  now_ = TimePoint(std::chrono::duration_cast<TimePoint::duration>(std::chrono::nanoseconds(activation.now_nanos)));
+  now_ = TimePoint(
+      std::chrono::duration_cast<TimePoint::duration>(std::chrono::nanoseconds(activation.now_nanos)));
   replaying_ = activation.replaying;
   continue_as_new_suggested_ = activation.continue_as_new_suggested;
   settings_.info.history_length = activation.started_event_id;
@@ -210,7 +215,8 @@ std::vector<replay::Command> Run::activate(const replay::Activation& activation)
     close_if_asked();
   };
   const auto& jobs = activation.jobs;
-  const auto first = std::find_if(jobs.begin(), jobs.end(), [](const auto& job) { return job.kind == replay::JobKind::kStart; });
+  const auto first = std::find_if(jobs.begin(), jobs.end(),
+                                  [](const auto& job) { return job.kind == replay::JobKind::kStart; });
   if (first == jobs.end()) {
     for (const replay::Job& job : jobs) step(job);
   } else {
@@ -264,7 +270,9 @@ void Run::start(const replay::Event& event) {
   instance_ = found->second.make(context(), arguments_);
 }
 
-void Run::start_run_strand() { start_strand(StrandKind::kRun, root_, run_body(), false); }
+void Run::start_run_strand() {
+  start_strand(StrandKind::kRun, root_, run_body(), false);
+}
 
 Task<void> Run::run_body() {
   std::exception_ptr error;
@@ -297,9 +305,7 @@ void Run::apply(const replay::Job& job) {
     case JobKind::kStart: return;
     case JobKind::kSignal: return signal(*job.event);
     case JobKind::kUpdate: throw std::runtime_error("updates are not handled");
-    case JobKind::kCancelRequested:
-      cancel_requested_ = true;
-      return cancel_scope(*root_);
+    case JobKind::kCancelRequested: cancel_requested_ = true; return cancel_scope(*root_);
     default: break;
   }
   const auto found = pending_.find(job.sequence);
@@ -320,11 +326,13 @@ void Run::signal(const replay::Event& event) {
   const auto& signaled = event.workflow_execution_signaled_event_attributes();
   std::optional<Task<void>> handler;
   try {
-    if (!instance_->signal(signaled.signal_name(), context(), convert::from_wire(signaled.input()), handler)) {
+    if (!instance_->signal(signaled.signal_name(), context(), convert::from_wire(signaled.input()),
+                           handler)) {
       return log("warn", "signal_without_handler", {{"signal", signaled.signal_name()}});
     }
   } catch (const PayloadError& error) {  // the sender's mistake must not block the workflow
-    return log("error", "signal_arguments_unreadable", {{"signal", signaled.signal_name()}, {"error", error.what()}});
+    return log("error", "signal_arguments_unreadable",
+               {{"signal", signaled.signal_name()}, {"error", error.what()}});
   }
   start_strand(StrandKind::kHandler, Ref<Scope>(new Scope), handler_body(std::move(*handler)), false);
 }
@@ -335,7 +343,8 @@ Payload Run::query(std::string_view name, const Payloads& arguments) {
   if (instance_ && instance_->query(name, ReadContext(this), arguments, result)) return result;
   std::string known;
   if (instance_) {
-    for (const std::string_view query : instance_->query_names()) known.append(known.empty() ? "" : " ").append(query);
+    for (const std::string_view query : instance_->query_names())
+      known.append(known.empty() ? "" : " ").append(query);
   }
   throw ApplicationFailure("unknown queryType " + std::string(name) + ". KnownQueryTypes=[" + known + "]");
 }
@@ -343,7 +352,9 @@ Payload Run::query(std::string_view name, const Payloads& arguments) {
 std::string Run::stack_trace() const {
   std::string text;
   for (const auto& strand : strands_) {
-    text += strand->kind == StrandKind::kRun ? "run" : strand->kind == StrandKind::kHandler ? "handler" : "spawned";
+    text += strand->kind == StrandKind::kRun       ? "run"
+            : strand->kind == StrandKind::kHandler ? "handler"
+                                                   : "spawned";
     text += '\n';
     for (const PromiseBase* frame = strand->leaf; frame != nullptr; frame = frame->caller) {
       if (frame->at.line() == 0) continue;

@@ -1,19 +1,27 @@
 // One workflow run in memory: its strands, their queue, its scopes, and the commands that they record.
 //
-// The scheduling contract, which decides the order of commands and therefore never changes without a flag in history:
-//   1. Per workflow task: patches are known first; then history order, one job, then drain. In the first task signals and updates
-//      run after construction and before run's first step. Queries come last, on settled state, and never drain.
-//   2. Strands (run, each handler call, each spawn) are first in, first out. Inside a strand a call, a return and an await of
+// The scheduling contract, which decides the order of commands and therefore never changes without a flag in
+// history:
+//   1. Per workflow task: patches are known first; then history order, one job, then drain. In the first task
+//   signals and updates
+//      run after construction and before run's first step. Queries come last, on settled state, and never
+//      drain.
+//   2. Strands (run, each handler call, each spawn) are first in, first out. Inside a strand a call, a return
+//   and an await of
 //      something ready are immediate, so that moving code into a helper cannot change the order.
-//   3. When the queue is empty, conditions are tried in order of registration; the first that holds resumes its waiter, the queue
+//   3. When the queue is empty, conditions are tried in order of registration; the first that holds resumes
+//   its waiter, the queue
 //      drains, and the search starts over.
-//   4. Commands are recorded in call order. A cancel visits operations, then child scopes, in order of creation.
-//   5. A cancel request for the workflow cancels run's scope with what it spawned; handler calls have scopes of their own.
-//   6. An await inside a cancelled scope of a future from outside it ends with CancelledFailure; the future goes on.
+//   4. Commands are recorded in call order. A cancel visits operations, then child scopes, in order of
+//   creation.
+//   5. A cancel request for the workflow cancels run's scope with what it spawned; handler calls have scopes
+//   of their own.
+//   6. An await inside a cancelled scope of a future from outside it ends with CancelledFailure; the future
+//   goes on.
 //   7. When run returns, the workflow closes: the other strands are destroyed in reverse order of start.
 //
-// Eviction is destruction: verbs called by destructors do nothing, strands die in reverse order of start, then run, then the
-// workflow object. One thread at a time.
+// Eviction is destruction: verbs called by destructors do nothing, strands die in reverse order of start,
+// then run, then the workflow object. One thread at a time.
 #pragma once
 
 #include <deque>
@@ -46,7 +54,8 @@ struct Strand {
 };
 
 // Told about what a run's code logs while it is not replayed. Any thread.
-using LogSink = std::function<void(const char* level, std::string_view event, std::initializer_list<LogField> fields)>;
+using LogSink =
+    std::function<void(const char* level, std::string_view event, std::initializer_list<LogField> fields)>;
 
 struct RunSettings {
   const std::map<std::string, WorkflowDefinition, std::less<>>* definitions = nullptr;  // outlives the run
@@ -60,8 +69,8 @@ class Run {
   Run(const Run&) = delete;
   ~Run();
 
-  // Runs the code for one workflow task and returns the commands that it recorded. Throws what must fail the workflow task (the
-  // run is then good for nothing but destruction).
+  // Runs the code for one workflow task and returns the commands that it recorded. Throws what must fail the
+  // workflow task (the run is then good for nothing but destruction).
   std::vector<replay::Command> activate(const replay::Activation& activation);
 
   // The handler's result; throws what it threw, ApplicationFailure when there is no such query.
@@ -78,9 +87,11 @@ class Run {
   void settled() { settled_ = true; }
   void strand_ended(Strand& strand) { strand.ended = true; }
   Ref<Scope> scope(bool shielded) const;
-  // Puts an operation into the scope; false when nothing must be recorded: the scope is cancelled, or the run is over.
+  // Puts an operation into the scope; false when nothing must be recorded: the scope is cancelled, or the run
+  // is over.
   bool enter(bool shielded, StateBase& state);
-  void schedule_activity(StateBase& state, std::string_view name, const ActivityOptions& options, Payloads arguments);
+  void schedule_activity(StateBase& state, std::string_view name, const ActivityOptions& options,
+                         Payloads arguments);
   void start_timer(StateBase& state, Duration delay, std::source_location where);
   void start_child(StateBase& started, StateBase& result, std::string_view name, const ChildOptions& options,
                    Payloads arguments);

@@ -37,7 +37,8 @@ void ActivityTask::run(const ActivityBody* body, std::function<void()> done) {
   Payloads result;
   try {
     if (body == nullptr) {
-      throw ApplicationFailure("no activity is registered as '" + info_.activity_type + "' on this worker", "NotFoundError");
+      throw ApplicationFailure("no activity is registered as '" + info_.activity_type + "' on this worker",
+                               "NotFoundError");
     }
     ActivityContext context(*this);
     result = (*body)(context, input_);
@@ -68,7 +69,8 @@ void ActivityTask::report_failure(std::exception_ptr error, std::function<void(c
       request.set_task_token(info_.task_token);
       request.set_identity(identity_);
       if (!cancelled.details().empty()) connection_.encode(cancelled.details(), request.mutable_details());
-      return connection_.call_async("RespondActivityTaskCanceled", request.SerializeAsString(), timers_, std::move(done));
+      return connection_.call_async("RespondActivityTaskCanceled", request.SerializeAsString(), timers_,
+                                    std::move(done));
     } catch (...) {
     }
   }
@@ -112,8 +114,9 @@ void ActivityTask::send_heartbeat(Payloads details) {
   request.set_task_token(info_.task_token);
   request.set_identity(identity_);
   connection_.encode(details, request.mutable_details());
-  connection_.call_async("RecordActivityTaskHeartbeat", request.SerializeAsString(), timers_,
-                         [self = shared_from_this()](const client::Reply& reply) { self->heartbeat_answered(reply); });
+  connection_.call_async(
+      "RecordActivityTaskHeartbeat", request.SerializeAsString(), timers_,
+      [self = shared_from_this()](const client::Reply& reply) { self->heartbeat_answered(reply); });
 }
 
 void ActivityTask::heartbeat_answered(const client::Reply& reply) {
@@ -130,13 +133,15 @@ void ActivityTask::heartbeat_answered(const client::Reply& reply) {
     }
   }
   timers_.post(base::Lane::kCompletion, 0, [self = shared_from_this()] {
-    self->timers_.call_at(base::add(self->timers_.clock().now(), self->heartbeat_pause()), [self] { self->pause_over(); });
+    self->timers_.call_at(base::add(self->timers_.clock().now(), self->heartbeat_pause()),
+                          [self] { self->pause_over(); });
   });
 }
 
 void ActivityTask::pause_over() {
   std::optional<Payloads> next = heartbeats_.with([](Heartbeats& heartbeats) {
-    std::optional<Payloads> unsent = heartbeats.ended ? std::nullopt : std::exchange(heartbeats.unsent, std::nullopt);
+    std::optional<Payloads> unsent =
+        heartbeats.ended ? std::nullopt : std::exchange(heartbeats.unsent, std::nullopt);
     heartbeats.waiting = unsent.has_value();
     return unsent;
   });
@@ -145,11 +150,21 @@ void ActivityTask::pause_over() {
 
 }  // namespace detail
 
-const ActivityInfo& ActivityContext::info() const { return task_->info(); }
-std::stop_token ActivityContext::stop_token() const { return task_->stop_token(); }
-CancelReason ActivityContext::reason() const { return task_->reason(); }
-void ActivityContext::record_heartbeat(Payloads details) { task_->heartbeat(std::move(details)); }
-const Payloads& ActivityContext::heartbeat_details() const { return task_->last_heartbeat(); }
+const ActivityInfo& ActivityContext::info() const {
+  return task_->info();
+}
+std::stop_token ActivityContext::stop_token() const {
+  return task_->stop_token();
+}
+CancelReason ActivityContext::reason() const {
+  return task_->reason();
+}
+void ActivityContext::record_heartbeat(Payloads details) {
+  task_->heartbeat(std::move(details));
+}
+const Payloads& ActivityContext::heartbeat_details() const {
+  return task_->last_heartbeat();
+}
 
 void ActivityContext::throw_if_cancelled() const {
   if (stop_token().stop_requested()) throw CancelledFailure("activity cancelled");

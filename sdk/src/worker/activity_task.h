@@ -1,6 +1,7 @@
 // One attempt of an activity: what ActivityContext shows, its heartbeats, and how its end is reported.
 //
-// The activity's thread uses it through ActivityContext; heartbeats are sent from the worker's own executor, throttled.
+// The activity's thread uses it through ActivityContext; heartbeats are sent from the worker's own executor,
+// throttled.
 #pragma once
 
 #include <atomic>

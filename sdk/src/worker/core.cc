@@ -17,7 +17,8 @@ namespace enums = temporal::api::enums::v1;
 
 namespace {
 
-constexpr base::Duration kFirstBackoff = std::chrono::milliseconds(100), kMostBackoff = std::chrono::seconds(10);
+constexpr base::Duration kFirstBackoff = std::chrono::milliseconds(100),
+                         kMostBackoff = std::chrono::seconds(10);
 constexpr int kDefaultLanes = 2;
 
 void log_to_stderr(const char* level, std::string_view event, std::initializer_list<LogField> fields) {
@@ -43,15 +44,19 @@ WorkerCore::WorkerCore(std::shared_ptr<Connection> connection, WorkerOptions opt
   if (options_.identity.empty()) options_.identity = connection_->identity();
 }
 
-WorkerCore::~WorkerCore() { stop(); }
+WorkerCore::~WorkerCore() {
+  stop();
+}
 
 void WorkerCore::add(WorkflowDefinition definition) {
   std::string name = definition.name;
-  if (!workflows_.emplace(name, std::move(definition)).second) throw std::logic_error(text({"workflow '", name, "' is added twice"}));
+  if (!workflows_.emplace(name, std::move(definition)).second)
+    throw std::logic_error(text({"workflow '", name, "' is added twice"}));
 }
 void WorkerCore::add(ActivityDefinition definition) {
   std::string name = definition.name;
-  if (!activities_.emplace(name, std::move(definition)).second) throw std::logic_error(text({"activity '", name, "' is added twice"}));
+  if (!activities_.emplace(name, std::move(definition)).second)
+    throw std::logic_error(text({"activity '", name, "' is added twice"}));
 }
 
 void WorkerCore::start() {
@@ -83,7 +88,8 @@ void WorkerCore::open_lanes() {
     settings.sticky_timeout = options_.sticky_timeout;
     settings.cache_bytes = options_.cache_bytes / static_cast<std::size_t>(count);
     settings.log = log_to_stderr;
-    lanes_.push_back(std::make_unique<worker::WorkflowLane>(text({"workflow-", std::to_string(i)}), std::move(settings)));
+    lanes_.push_back(
+        std::make_unique<worker::WorkflowLane>(text({"workflow-", std::to_string(i)}), std::move(settings)));
   }
 }
 
@@ -132,9 +138,11 @@ void WorkerCore::poll(Queue queue) {
   const std::uint64_t id = ++last_poll_;
   const char* method = queue == Queue::kActivity ? "PollActivityTaskQueue" : "PollWorkflowTaskQueue";
   polls_[id] = connection_->transport().call(
-      Connection::path(method), poll_request(queue), Connection::kLongPollTimeout, [this, queue, id](client::Reply reply) {
+      Connection::path(method), poll_request(queue), Connection::kLongPollTimeout,
+      [this, queue, id](client::Reply reply) {
         auto shared = std::make_shared<client::Reply>(std::move(reply));
-        control_->post(base::Lane::kCompletion, 0, [this, queue, id, shared] { polled(queue, id, std::move(*shared)); });
+        control_->post(base::Lane::kCompletion, 0,
+                       [this, queue, id, shared] { polled(queue, id, std::move(*shared)); });
       });
 }
 
@@ -148,7 +156,8 @@ void WorkerCore::polled(Queue queue, std::uint64_t poll, client::Reply reply) {
     return check_ended();
   }
   if (!stopping_) {
-    log_to_stderr("warn", "poll_failed", {{"task_queue", options_.task_queue}, {"error", reply.error().message}});
+    log_to_stderr("warn", "poll_failed",
+                  {{"task_queue", options_.task_queue}, {"error", reply.error().message}});
     const base::Duration pause = backoff_[queue];
     backoff_[queue] = std::min(pause * 2, kMostBackoff);
     control_->call_at(base::add(control_->clock().now(), pause), [this, queue] {
@@ -184,7 +193,8 @@ void WorkerCore::activity_task(const std::string& bytes) {
   running_.insert(task);
   const auto found = activities_.find(task->info().activity_type);
   const ActivityBody* body = found == activities_.end() ? nullptr : &found->second.body;
-  auto idle = std::find_if(threads_.begin(), threads_.end(), [](const auto& thread) { return !thread->busy; });
+  auto idle =
+      std::find_if(threads_.begin(), threads_.end(), [](const auto& thread) { return !thread->busy; });
   if (idle == threads_.end()) {
     auto thread = std::make_unique<ActivityThread>();
     thread->executor = base::make_thread_executor("activity", base::system_clock());
@@ -222,7 +232,8 @@ void WorkerCore::stop() {
 void WorkerCore::begin_stop() {
   stopping_ = true;
   for (const auto& [id, call] : polls_) call->cancel();
-  control_->call_at(base::add(control_->clock().now(), options_.graceful_shutdown), [this] { stop_activities(); });
+  control_->call_at(base::add(control_->clock().now(), options_.graceful_shutdown),
+                    [this] { stop_activities(); });
   check_ended();
 }
 
@@ -246,8 +257,8 @@ void WorkerCore::tell_server_of_end() {
   request.set_identity(options_.identity);
   request.set_reason("worker stops");
   std::promise<void> answered;
-  connection_->transport().call(Connection::path("ShutdownWorker"), request.SerializeAsString(), std::chrono::seconds(2),
-                                [&](const client::Reply&) { answered.set_value(); });
+  connection_->transport().call(Connection::path("ShutdownWorker"), request.SerializeAsString(),
+                                std::chrono::seconds(2), [&](const client::Reply&) { answered.set_value(); });
   answered.get_future().wait();
 }
 
@@ -256,10 +267,18 @@ void WorkerCore::tell_server_of_end() {
 Worker::Worker(Client client, WorkerOptions options)
     : core_(std::make_unique<detail::WorkerCore>(client.connection(), std::move(options))) {}
 Worker::~Worker() = default;
-void Worker::add_workflow(detail::WorkflowDefinition definition) { core_->add(std::move(definition)); }
-void Worker::add_activity(detail::ActivityDefinition definition) { core_->add(std::move(definition)); }
-void Worker::start() { core_->start(); }
-void Worker::stop() { core_->stop(); }
+void Worker::add_workflow(detail::WorkflowDefinition definition) {
+  core_->add(std::move(definition));
+}
+void Worker::add_activity(detail::ActivityDefinition definition) {
+  core_->add(std::move(definition));
+}
+void Worker::start() {
+  core_->start();
+}
+void Worker::stop() {
+  core_->stop();
+}
 
 void Worker::run(std::stop_token stop) {
   std::promise<void> asked;

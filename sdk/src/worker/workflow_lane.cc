@@ -43,7 +43,8 @@ enums::QueryResultType type_of(const QueryAnswer& answer) {
 }  // namespace
 
 WorkflowLane::WorkflowLane(std::string name, LaneSettings settings)
-    : settings_(std::move(settings)), executor_(base::make_thread_executor(std::move(name), base::system_clock())) {}
+    : settings_(std::move(settings)),
+      executor_(base::make_thread_executor(std::move(name), base::system_clock())) {}
 
 WorkflowLane::~WorkflowLane() {
   executor_->run_and_wait([this] {
@@ -96,7 +97,8 @@ WorkflowLane::Cached& WorkflowLane::load(Task& task) {
   if (history.events_size() == 0 || history.events(0).event_id() != 1) {
     const std::int64_t last = task.started_event_id();
     history = rest_of_history(task, {});
-    while (last > 0 && history.events_size() > 0 && history.events(history.events_size() - 1).event_id() > last) {
+    while (last > 0 && history.events_size() > 0 &&
+           history.events(history.events_size() - 1).event_id() > last) {
       history.mutable_events()->RemoveLast();
     }
   }
@@ -121,7 +123,8 @@ temporal::api::history::v1::History WorkflowLane::rest_of_history(const Task& ta
     request.set_namespace_(settings_.connection->ns());
     *request.mutable_execution() = task.workflow_execution();
     request.set_next_page_token(token);
-    auto page = settings_.connection->call<service::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", request);
+    auto page = settings_.connection->call<service::GetWorkflowExecutionHistoryResponse>(
+        "GetWorkflowExecutionHistory", request);
     token = page.next_page_token();
     for (auto& event : *page.mutable_history()->mutable_events()) *all.add_events() = std::move(event);
   } while (!token.empty());
@@ -208,7 +211,9 @@ void WorkflowLane::fail(const Task& task, const std::exception_ptr& error, bool 
                   {{"workflow_id", task.workflow_execution().workflow_id()},
                    {"run_id", task.workflow_execution().run_id()},
                    {"error", why},
-                   {"note", "it is tried again until the code is fixed; only a Failure, or a type in failure_types, fails the workflow"}});
+                   {"note",
+                    "it is tried again until the code is fixed; only a Failure, or a type in failure_types, "
+                    "fails the workflow"}});
   }
   if (task.has_query()) {
     service::RespondQueryTaskCompletedRequest request;
@@ -230,7 +235,8 @@ void WorkflowLane::fail(const Task& task, const std::exception_ptr& error, bool 
 }
 
 // What the server refused did not happen: the run in memory is ahead of history and goes.
-void WorkflowLane::send(const char* method, const google::protobuf::Message& request, const std::string& run_id, Done done) {
+void WorkflowLane::send(const char* method, const google::protobuf::Message& request,
+                        const std::string& run_id, Done done) {
   settings_.connection->call_async(method, request.SerializeAsString(), *settings_.timers,
                                    [this, run_id, done = std::move(done)](const client::Reply& reply) {
                                      if (reply || run_id.empty()) return done();

@@ -1,4 +1,5 @@
-// One workflow thread: the runs that live on it, kept between their tasks, and what is done with a workflow task.
+// One workflow thread: the runs that live on it, kept between their tasks, and what is done with a workflow
+// task.
 //
 // Lane thread only, but for the constructor and post().
 #pragma once
@@ -21,10 +22,11 @@ namespace perdure::worker {
 namespace service = temporal::api::workflowservice::v1;
 
 struct LaneSettings {
-  detail::Connection* connection = nullptr;                                                        // outlives the lane
-  const std::map<std::string, detail::WorkflowDefinition, std::less<>>* definitions = nullptr;  // outlives the lane
-  base::Executor* timers = nullptr;                                                                // outlives the lane
-  std::string identity, sticky_queue;                                                              // empty queue: no cache
+  detail::Connection* connection = nullptr;  // outlives the lane
+  const std::map<std::string, detail::WorkflowDefinition, std::less<>>* definitions =
+      nullptr;                         // outlives the lane
+  base::Executor* timers = nullptr;    // outlives the lane
+  std::string identity, sticky_queue;  // empty queue: no cache
   Duration sticky_timeout{};
   std::size_t cache_bytes = 0;
   detail::LogSink log;
@@ -57,7 +59,8 @@ class WorkflowLane {
   void complete(Cached& cached, const Task& task, Done done);
   void answer_query(Cached& cached, const Task& task, Done done);
   void fail(const Task& task, const std::exception_ptr& error, bool deterministic, Done done);
-  void send(const char* method, const google::protobuf::Message& request, const std::string& run_id, Done done);
+  void send(const char* method, const google::protobuf::Message& request, const std::string& run_id,
+            Done done);
 
   LaneSettings settings_;
   Cache cache_;

@@ -1,4 +1,5 @@
-// The vocabulary that every public header of the SDK shares: time, text of options, names and signatures read from pointers.
+// The vocabulary that every public header of the SDK shares: time, text of options, names and signatures read
+// from pointers.
 //
 // Nothing here is for users to name, except Text and Duration. No I/O, any thread.
 #pragma once
@@ -14,7 +15,8 @@
 #include <utility>
 
 #if !defined(__cpp_exceptions) || !defined(__cpp_rtti)
-#error "Perdure needs exceptions and RTTI: failures travel as exceptions; build without -fno-exceptions and -fno-rtti"
+#error \
+    "Perdure needs exceptions and RTTI: failures travel as exceptions; build without -fno-exceptions and -fno-rtti"
 #endif
 
 namespace perdure {
@@ -24,7 +26,8 @@ using namespace std::chrono_literals;
 using Duration = std::chrono::milliseconds;
 using TimePoint = std::chrono::system_clock::time_point;
 
-// A view for fields of option structs that cannot be made from a temporary string, so that naming the options first is safe.
+// A view for fields of option structs that cannot be made from a temporary string, so that naming the options
+// first is safe.
 class Text {
  public:
   constexpr Text() = default;
@@ -40,7 +43,8 @@ class Text {
   std::string_view view_{};
 };
 
-// Code that lives elsewhere (another language) or under another name: inline constexpr Activity<int(std::string)> f{"F"}; &f.
+// Code that lives elsewhere (another language) or under another name: inline constexpr
+// Activity<int(std::string)> f{"F"}; &f.
 template <class Signature>
 struct Activity;
 template <class R, class... A>
@@ -99,7 +103,8 @@ constexpr std::string_view last_name(std::string_view text, std::string_view key
 constexpr bool is_identifier(std::string_view text) {
   if (text.empty() || (text[0] >= '0' && text[0] <= '9')) return false;
   for (const char c : text) {
-    if (!(c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))) return false;
+    if (!(c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
+      return false;
   }
   return true;
 }
@@ -122,7 +127,8 @@ constexpr std::string_view workflow_name_of() {
   } else {
     constexpr auto name = last_name(pretty_type<W>(), "P = ");
     static_assert(is_identifier(name),
-                  "perdure: no portable name for this class; give it a static constexpr std::string_view workflow_name");
+                  "perdure: no portable name for this class; give it a static constexpr std::string_view "
+                  "workflow_name");
     return name;
   }
 }
@@ -212,7 +218,8 @@ inline constexpr bool is_task = false;
 template <class T>
 inline constexpr bool is_task<Task<T>> = true;
 
-// A function, member or descriptor as it is called: `ret` is the value (T of Task<T>), `args` what the caller passes.
+// A function, member or descriptor as it is called: `ret` is the value (T of Task<T>), `args` what the caller
+// passes.
 template <auto F>
 struct Callee {
   using signature = Signature<std::remove_cv_t<decltype(F)>>;
@@ -238,12 +245,13 @@ template <class... P, class... A>
   requires(sizeof...(P) == sizeof...(A))
 inline constexpr bool args_fit<std::tuple<P...>, A...> = (passes<A, P>() && ...);
 
-// g++ before 13 destroys an aggregate temporary, and a closure with a destructor, twice inside a full expression with co_await.
+// g++ before 13 destroys an aggregate temporary, and a closure with a destructor, twice inside a full
+// expression with co_await.
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
 template <class A>
-inline constexpr bool safe_temporary = std::is_lvalue_reference_v<A> ||
-                                       std::is_trivially_destructible_v<std::remove_cvref_t<A>> ||
-                                       !std::is_aggregate_v<std::remove_cvref_t<A>>;
+inline constexpr bool safe_temporary =
+    std::is_lvalue_reference_v<A> || std::is_trivially_destructible_v<std::remove_cvref_t<A>> ||
+    !std::is_aggregate_v<std::remove_cvref_t<A>>;
 template <class F>
 inline constexpr bool safe_closure =
     std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<std::remove_cvref_t<F>>;
@@ -254,7 +262,8 @@ template <class>
 inline constexpr bool safe_closure = true;
 #endif
 
-// Counted references without atomics: what they point to belongs to one run, which is on one thread at a time.
+// Counted references without atomics: what they point to belongs to one run, which is on one thread at a
+// time.
 template <class T>
 class Ref {
  public:

@@ -1,7 +1,9 @@
-// Coroutines of workflows: Future (a recorded operation), Task (lazy user code), and what the compiler refuses in them.
+// Coroutines of workflows: Future (a recorded operation), Task (lazy user code), and what the compiler
+// refuses in them.
 //
-// A run's coroutines resume one another through one queue, never by recursion: a call and a return go to the front of it, a
-// future that became ready puts its waiter at the back. Everything here belongs to one run and is used on its thread only.
+// A run's coroutines resume one another through one queue, never by recursion: a call and a return go to the
+// front of it, a future that became ready puts its waiter at the back. Everything here belongs to one run and
+// is used on its thread only.
 #pragma once
 
 #include <coroutine>
@@ -90,7 +92,8 @@ struct State : StateBase {
     has_value = true;
     wake();
   }
-  // A result that is not of type T is an error of the code: it is thrown at the await and fails the workflow task.
+  // A result that is not of type T is an error of the code: it is thrown at the await and fails the workflow
+  // task.
   void resolve(const Payloads& result) override {
     try {
       set(decode_result<T>(result));
@@ -102,7 +105,8 @@ struct State : StateBase {
 
 // A coroutine that waits for a state.
 struct CoroutineWait : Wait {
-  explicit CoroutineWait(StateBase& waited_for, PromiseBase& promise) : state(&waited_for), waiter(&promise) {}
+  explicit CoroutineWait(StateBase& waited_for, PromiseBase& promise)
+      : state(&waited_for), waiter(&promise) {}
   ~CoroutineWait();
   bool ready();
   void suspend();
@@ -177,8 +181,9 @@ inline constexpr bool is_awaitable<Task<T>> = true;
 
 template <class A>
 std::suspend_never PromiseBase::await_transform(A&&) {
-  static_assert(is_awaitable<std::remove_cvref_t<A>>,
-                "perdure: workflow code may only await workflow operations (Future, Task); do this in an activity");
+  static_assert(
+      is_awaitable<std::remove_cvref_t<A>>,
+      "perdure: workflow code may only await workflow operations (Future, Task); do this in an activity");
   return {};
 }
 
@@ -197,14 +202,16 @@ constexpr bool is_closure() {
 }
 template <class H>
 struct ClosureCheck {
-  static_assert(!is_closure<H&>() || std::is_empty_v<std::remove_cvref_t<H>>,
-                "perdure: a coroutine lambda with captures outlives its captures; make it a member or free function, "
-                "or pass the values as parameters");
+  static_assert(
+      !is_closure<H&>() || std::is_empty_v<std::remove_cvref_t<H>>,
+      "perdure: a coroutine lambda with captures outlives its captures; make it a member or free function, "
+      "or pass the values as parameters");
   static constexpr bool passed = true;
 };
 template <class A>
 constexpr bool binds_temporary() {
-  return std::is_rvalue_reference_v<A> || (std::is_lvalue_reference_v<A> && std::is_const_v<std::remove_reference_t<A>>);
+  return std::is_rvalue_reference_v<A> ||
+         (std::is_lvalue_reference_v<A> && std::is_const_v<std::remove_reference_t<A>>);
 }
 template <class... A>
 struct Parameters {
@@ -212,7 +219,8 @@ struct Parameters {
 };
 template <class H, class... A>
 struct Parameters<H, A...> {
-  // The first may be the object of a member function: `*this` is passed by reference, to a const one by const reference.
+  // The first may be the object of a member function: `*this` is passed by reference, to a const one by const
+  // reference.
   template <class X>
   static constexpr bool may_be_object() {
     if constexpr (is_closure<X>()) {
@@ -221,7 +229,8 @@ struct Parameters<H, A...> {
       return requires { &std::remove_cvref_t<X>::run; };
     }
   }
-  static constexpr bool by_value = (!binds_temporary<A>() && ...) && (!binds_temporary<H>() || may_be_object<H>());
+  static constexpr bool by_value =
+      (!binds_temporary<A>() && ...) && (!binds_temporary<H>() || may_be_object<H>());
 };
 
 template <class T>
@@ -387,7 +396,8 @@ inline Task<void> Promise<void>::get_return_object() {
 
 template <class T, class... A>
 struct std::coroutine_traits<perdure::Task<T>, A...> {
-  static_assert(perdure::detail::Parameters<A...>::by_value,
-                "perdure: coroutine parameters are taken by value (const& and && dangle after the first await)");
+  static_assert(
+      perdure::detail::Parameters<A...>::by_value,
+      "perdure: coroutine parameters are taken by value (const& and && dangle after the first await)");
   using promise_type = perdure::detail::Promise<T>;
 };

@@ -1,5 +1,6 @@
-// Plain structs, numbers, text, bool, optional, vector and map to and from JSON, with no macro: member names come from the
-// compiler, values by structured bindings. Missing members keep their initialiser, unknown ones are ignored.
+// Plain structs, numbers, text, bool, optional, vector and map to and from JSON, with no macro: member names
+// come from the compiler, values by structured bindings. Missing members keep their initialiser, unknown ones
+// are ignored.
 //
 // JsonReader throws PayloadError (payload.h) on text that is not JSON or does not fit. Any thread.
 #pragma once
@@ -45,13 +46,14 @@ constexpr std::size_t member_count() {
 template <class T>
 constexpr auto members(T& t) {
   constexpr std::size_t count = member_count<std::remove_const_t<T>>();
-  static_assert(count > 0 || std::is_empty_v<std::remove_const_t<T>>,
-                "perdure: this type has no JSON mapping (it has a base class, a C array, or more than 16 members); "
-                "specialise perdure::Converter for it");
-#define PERDURE_MEMBERS(n, ...)              \
-  else if constexpr (count == n) {           \
-    auto& [__VA_ARGS__] = t;                 \
-    return pointers_to(__VA_ARGS__);         \
+  static_assert(
+      count > 0 || std::is_empty_v<std::remove_const_t<T>>,
+      "perdure: this type has no JSON mapping (it has a base class, a C array, or more than 16 members); "
+      "specialise perdure::Converter for it");
+#define PERDURE_MEMBERS(n, ...)      \
+  else if constexpr (count == n) {   \
+    auto& [__VA_ARGS__] = t;         \
+    return pointers_to(__VA_ARGS__); \
   }
   constexpr auto pointers_to = [](auto&... m) { return std::tuple(&m...); };
   if constexpr (count == 0) return std::tuple<>();
@@ -119,7 +121,8 @@ template <class... A>
 inline constexpr bool is_tuple<std::tuple<A...>> = true;
 
 void json_put_text(std::string& out, std::string_view text);
-void json_put_double(std::string& out, double value);  // shortest text that reads back equal; throws on NaN and infinities
+void json_put_double(std::string& out,
+                     double value);  // shortest text that reads back equal; throws on NaN and infinities
 
 template <class T>
 void json_put(std::string& out, const T& value);
@@ -129,7 +132,8 @@ void json_put_members(std::string& out, const T& value) {
   out += '{';
   const auto pointers = members(value);
   const auto each = [&]<std::size_t... I>(std::index_sequence<I...>) {
-    ((out += I == 0 ? "\"" : ",\"", out += member_name<T, I>(), out += "\":", json_put(out, *std::get<I>(pointers))),
+    ((out += I == 0 ? "\"" : ",\"", out += member_name<T, I>(),
+      out += "\":", json_put(out, *std::get<I>(pointers))),
      ...);
   };
   each(std::make_index_sequence<member_count<T>()>{});
@@ -171,12 +175,16 @@ void json_put(std::string& out, const T& value) {
   } else if constexpr (is_tuple<T>) {
     out += '[';
     bool first = true;
-    std::apply([&](const auto&... e) { ((std::exchange(first, false) ? void() : void(out += ','), json_put(out, e)), ...); },
-               value);
+    std::apply(
+        [&](const auto&... e) {
+          ((std::exchange(first, false) ? void() : void(out += ','), json_put(out, e)), ...);
+        },
+        value);
     out += ']';
   } else {
     static_assert(std::is_aggregate_v<T>,
-                  "perdure: this type has no JSON mapping; make it a plain struct or specialise perdure::Converter for it");
+                  "perdure: this type has no JSON mapping; make it a plain struct or specialise "
+                  "perdure::Converter for it");
     json_put_members(out, value);
   }
 }
@@ -261,11 +269,14 @@ void json_get(JsonReader& in, T& value) {
   } else if constexpr (is_tuple<T>) {
     in.expect('[');
     bool first = true;
-    std::apply([&](auto&... e) { ((std::exchange(first, false) ? void() : in.expect(','), json_get(in, e)), ...); }, value);
+    std::apply(
+        [&](auto&... e) { ((std::exchange(first, false) ? void() : in.expect(','), json_get(in, e)), ...); },
+        value);
     in.expect(']');
   } else {
     static_assert(std::is_aggregate_v<T>,
-                  "perdure: this type has no JSON mapping; make it a plain struct or specialise perdure::Converter for it");
+                  "perdure: this type has no JSON mapping; make it a plain struct or specialise "
+                  "perdure::Converter for it");
     json_get_object(in, [&](const std::string& key) { json_get_member(in, value, key); });
   }
 }

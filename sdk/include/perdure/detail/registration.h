@@ -1,4 +1,5 @@
-// How workflows are known to a worker: a definition makes an instance for each run, an instance finds its handlers by name.
+// How workflows are known to a worker: a definition makes an instance for each run, an instance finds its
+// handlers by name.
 //
 // Instances live on the thread of their run. Users do not name anything here.
 #pragma once
@@ -43,9 +44,10 @@ namespace detail {
 struct WorkflowInstance {
   virtual ~WorkflowInstance() = default;
   virtual Task<Payload> run(Context ctx, Payloads arguments) = 0;
-  // False: it has no such handler. Otherwise `out` is the handler's code, to be run as a strand; throws PayloadError when the
-  // arguments do not fit, and for a validator what it threw.
-  virtual bool signal(std::string_view name, Context ctx, const Payloads& arguments, std::optional<Task<void>>& out) = 0;
+  // False: it has no such handler. Otherwise `out` is the handler's code, to be run as a strand; throws
+  // PayloadError when the arguments do not fit, and for a validator what it threw.
+  virtual bool signal(std::string_view name, Context ctx, const Payloads& arguments,
+                      std::optional<Task<void>>& out) = 0;
   virtual bool query(std::string_view name, ReadContext ctx, const Payloads& arguments, Payload& out) = 0;
   virtual bool update(std::string_view name, Context ctx, const Payloads& arguments, bool validate,
                       std::optional<Task<Payload>>& out) = 0;
@@ -127,7 +129,8 @@ concept HasUpdates = requires { typename W::updates; };
 template <class W, class Args>
 inline constexpr bool constructed_from = false;
 template <class W, class... A>
-inline constexpr bool constructed_from<W, std::tuple<A...>> = sizeof...(A) > 0 && std::is_constructible_v<W, A...>;
+inline constexpr bool constructed_from<W, std::tuple<A...>> =
+    sizeof...(A) > 0 && std::is_constructible_v<W, A...>;
 
 template <class W>
 struct ClassInstance final : WorkflowInstance {
@@ -137,11 +140,13 @@ struct ClassInstance final : WorkflowInstance {
   Task<Payload> run(Context ctx, Payloads arguments) override {
     return encoded(call_member<&W::run>(object, ctx, arguments_of<&W::run>(arguments)));
   }
-  bool signal(std::string_view name, Context ctx, const Payloads& arguments, std::optional<Task<void>>& out) override {
+  bool signal(std::string_view name, Context ctx, const Payloads& arguments,
+              std::optional<Task<void>>& out) override {
     if constexpr (HasSignals<W>) {
       return HandlerTable<typename W::signals>::find(name, [&](auto entry) {
         static constexpr auto member = pointer_of<entry.value>();
-        static_assert(std::is_void_v<typename Callee<member>::ret>, "perdure: a signal handler returns void or Task<>");
+        static_assert(std::is_void_v<typename Callee<member>::ret>,
+                      "perdure: a signal handler returns void or Task<>");
         out.emplace(handler_task<member>(object, ctx, arguments));
       });
     }
@@ -153,7 +158,8 @@ struct ClassInstance final : WorkflowInstance {
         static constexpr auto member = pointer_of<entry.value>();
         static_assert(!is_task<typename Callee<member>::raw>, "perdure: a query is const and no coroutine");
         const W& looked_at = object;
-        out = encode<typename Callee<member>::raw>(call_member<member>(looked_at, ctx, arguments_of<member>(arguments)));
+        out = encode<typename Callee<member>::raw>(
+            call_member<member>(looked_at, ctx, arguments_of<member>(arguments)));
       });
     }
     return false;
@@ -167,7 +173,8 @@ struct ClassInstance final : WorkflowInstance {
           static constexpr auto validator = entry.value.validator;
           if constexpr (!std::is_same_v<std::remove_cv_t<decltype(validator)>, std::nullptr_t>) {
             const W& looked_at = object;
-            if (validate) call_member<validator>(looked_at, ReadContext(ctx.run()), arguments_of<validator>(arguments));
+            if (validate)
+              call_member<validator>(looked_at, ReadContext(ctx.run()), arguments_of<validator>(arguments));
           }
         }
         out.emplace(encoded(handler_task<member>(object, ctx, arguments)));
@@ -197,8 +204,9 @@ struct ClassInstance final : WorkflowInstance {
     if constexpr (constructed_from<W, Args>) {
       return std::make_from_tuple<W>(ArgumentList<Args>::decode_all(arguments));
     } else {
-      static_assert(std::is_default_constructible_v<W>,
-                    "perdure: a workflow class needs a default constructor, or one that takes run's arguments");
+      static_assert(
+          std::is_default_constructible_v<W>,
+          "perdure: a workflow class needs a default constructor, or one that takes run's arguments");
       return W();
     }
   }
@@ -207,11 +215,16 @@ struct ClassInstance final : WorkflowInstance {
 template <auto F>
 struct FunctionInstance final : WorkflowInstance {
   Task<Payload> run(Context ctx, Payloads arguments) override {
-    return encoded(std::apply([&](auto&... each) { return F(ctx, std::move(each)...); }, *(decoded = arguments_of<F>(arguments))));
+    return encoded(std::apply([&](auto&... each) { return F(ctx, std::move(each)...); },
+                              *(decoded = arguments_of<F>(arguments))));
   }
-  bool signal(std::string_view, Context, const Payloads&, std::optional<Task<void>>&) override { return false; }
+  bool signal(std::string_view, Context, const Payloads&, std::optional<Task<void>>&) override {
+    return false;
+  }
   bool query(std::string_view, ReadContext, const Payloads&, Payload&) override { return false; }
-  bool update(std::string_view, Context, const Payloads&, bool, std::optional<Task<Payload>>&) override { return false; }
+  bool update(std::string_view, Context, const Payloads&, bool, std::optional<Task<Payload>>&) override {
+    return false;
+  }
   std::vector<std::string_view> query_names() const override { return {}; }
   bool fails_workflow(const std::exception_ptr&) const override { return false; }
   std::optional<typename Callee<F>::args> decoded;
@@ -226,7 +239,8 @@ template <auto F>
 WorkflowDefinition define_workflow() {
   static_assert(std::is_same_v<typename Callee<F>::context, Context>,
                 "perdure: a function workflow is Task<R>(Context, Args...)");
-  return {std::string(name_of<F>()), [](Context, const Payloads&) { return std::make_unique<FunctionInstance<F>>(); }};
+  return {std::string(name_of<F>()),
+          [](Context, const Payloads&) { return std::make_unique<FunctionInstance<F>>(); }};
 }
 
 }  // namespace detail
