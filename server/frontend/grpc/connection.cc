@@ -21,8 +21,8 @@ constexpr std::size_t kMostUnwritten = 1 << 20;       // more is taken from the 
 constexpr std::int32_t kConnectionWindow = 64 << 20;  // bytes a client may have on their way to us
 constexpr std::uint32_t kStreamWindow = 4 << 20;
 constexpr std::uint32_t kStreams = 1 << 20;    // the calls of all connections are bounded together
-constexpr std::size_t kLongestMessage = 4000;  // of an error (ER-04): it travels in a header
-constexpr std::size_t kLongestDetail = 6000;  // so does its detail; clients take 8 KiB of trailers by default
+constexpr std::size_t kLongestMessage = 4000;  // of an error (ER-04): it travels in a header, three bytes for one that is not ASCII
+constexpr std::size_t kLongestError = 7800;    // with its detail; clients take 8 KiB of trailers by default, names included
 
 // Static text is neither copied nor looked at again by nghttp2.
 nghttp2_nv fixed(std::string_view name, std::string_view value) {
@@ -37,12 +37,34 @@ nghttp2_nv varying(std::string_view name, std::string_view value) {
   return header;
 }
 
-// Cut between characters, not inside one.
+// At most that many bytes, cut between characters.
+std::string cut(const std::string& text, std::size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  return text.substr(0, most);
+}
+
+// What is not too long as it travels.
 std::string shortened(const std::string& message) {
-  if (message.size() <= kLongestMessage) return message;
-  std::size_t end = kLongestMessage;
-  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0) == 0x80) --end;
-  return message.substr(0, end);
+  std::size_t end = 0, length = 0;
+  while (end < message.size()) {
+    length += travels_as(message[end]);
+    if (length > kLongestMessage) break;
+    ++end;
+  }
+  return cut(message, end);
+}
+
+// What goes beside the message: everything, or the detail with the beginning of the message, or nothing.
+std::string status_detail(const base::Error& error, const std::string& message, std::size_t room) {
+  google::rpc::Status status;
+  status.set_code(static_cast<int>(error.code));
+  status.set_message(message);
+  if (error.detail.empty() || !status.add_details()->ParseFromString(error.detail)) return {};
+  if (const std::size_t size = status.ByteSizeLong(); size > room) {
+    status.set_message(cut(message, message.size() - std::min(message.size(), size - room)));
+  }
+  return status.ByteSizeLong() > room ? std::string() : base64(status.SerializeAsString());
 }
 
 std::string_view text_of(const std::uint8_t* bytes, std::size_t size) {
@@ -268,20 +290,13 @@ void GrpcConnection::send_error(GrpcCall& call) {
   const std::string code = std::to_string(static_cast<int>(error.code));
   const std::string message = shortened(error.message);
   const std::string encoded = percent_encoded(message);
-  std::string detail;
   headers = {fixed(":status", "200"), fixed("content-type", "application/grpc"),
              varying("grpc-status", code)};
   if (error.code == base::Code::kUnimplemented)
     headers.push_back(fixed("grpc-accept-encoding", "identity, deflate, gzip"));
   if (!message.empty()) headers.push_back(varying("grpc-message", encoded));
-  if (!error.detail.empty() && error.detail.size() + encoded.size() <= kLongestDetail) {
-    google::rpc::Status status;
-    status.set_code(static_cast<int>(error.code));
-    status.set_message(message);
-    status.add_details()->ParseFromString(error.detail);
-    detail = base64(status.SerializeAsString());
-    headers.push_back(varying("grpc-status-details-bin", detail));
-  }
+  const std::string detail = status_detail(error, message, kLongestError - encoded.size());
+  if (!detail.empty()) headers.push_back(varying("grpc-status-details-bin", detail));
   nghttp2_submit_response(session_, call.stream(), headers.data(), headers.size(), nullptr);
 }
 

@@ -1,6 +1,7 @@
 // The door over loopback, spoken to by gRPC's own generic client.
 #include "server/frontend/grpc/door.h"
 
+#include <google/protobuf/any.pb.h>
 #include <google/protobuf/descriptor.pb.h>
 #include <grpc/grpc.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -151,6 +152,38 @@ TEST_F(DoorTest, ErrorsCarryTheirDetail) {
   EXPECT_EQ(details.code(), 5);
   ASSERT_EQ(details.details_size(), 1);
   EXPECT_EQ(details.details(0).type_url(), "t");
+}
+
+// Clients refuse trailers beyond 8 KiB, and then show nothing of the error but that.
+TEST_F(DoorTest, LargeErrorsArriveWithWhatFits) {
+  base::Error error;
+  add("Large", [&](std::shared_ptr<Call> call) { call->finish(std::unexpected(error)); });
+  open();
+  google::protobuf::Any any;
+  any.set_type_url("t");
+  for (const std::string& character : {std::string("x"), std::string("\xc3\xa9"), std::string("%")}) {
+    for (const std::size_t characters : {0, 10, 1000, 2000, 3000, 5000, 100'000}) {
+      for (const std::size_t detail : {0, 100, 2000, 3000, 4000, 6000, 7000, 9000, 100'000}) {
+        std::string message;
+        for (std::size_t i = 0; i < characters; ++i) message += character;
+        any.set_value(std::string(detail, 'v'));
+        error = {base::Code::kAlreadyExists, message, any.SerializeAsString()};
+        SCOPED_TRACE(character + " " + std::to_string(characters) + " " + std::to_string(detail));
+        const grpc::Status status = call("/test.Echo/Large", "");
+        ASSERT_EQ(status.error_code(), grpc::StatusCode::ALREADY_EXISTS) << status.error_message();
+        EXPECT_TRUE(message.starts_with(status.error_message()));
+        if (characters * character.size() <= 1000) {
+          EXPECT_EQ(status.error_message(), message);
+        }
+        google::rpc::Status details;
+        ASSERT_TRUE(details.ParseFromString(status.error_details()));
+        if (detail <= 3000) {
+          ASSERT_EQ(details.details_size(), 1);
+          EXPECT_EQ(details.details(0).value().size(), detail);
+        }
+      }
+    }
+  }
 }
 
 TEST_F(DoorTest, UnknownMethodsSayWhatSdksLookFor) {

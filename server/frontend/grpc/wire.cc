@@ -44,11 +44,15 @@ base::Result<base::Duration> parse_timeout(std::string_view text) {
   return base::Duration(number > kMost / unit ? kMost : number * unit);
 }
 
+std::size_t travels_as(char c) {
+  return c >= ' ' && c <= '~' && c != '%' ? 1 : 3;
+}
+
 std::string percent_encoded(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (const char c : text) {
-    if (c >= ' ' && c <= '~' && c != '%') {
+    if (travels_as(c) == 1) {
       out.push_back(c);
       continue;
     }

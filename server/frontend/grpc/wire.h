@@ -17,6 +17,8 @@ inline constexpr std::size_t kPrefix =
 // "90S", "1500m": the value of the header grpc-timeout. INVALID_ARGUMENT when it is malformed.
 base::Result<base::Duration> parse_timeout(std::string_view text);
 
+// Bytes that a character of a message takes in the header grpc-message.
+std::size_t travels_as(char c);
 // The header grpc-message: what is not printable ASCII, and '%', as %XX.
 std::string percent_encoded(std::string_view text);
 
