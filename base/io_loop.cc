@@ -83,10 +83,13 @@ class EpollLoop final : public ThreadLoop<IoLoop> {
     const int count = std::exchange(count_, 0);
     bool ran = false;
     for (int i = 0; i < count; ++i) {
-      const auto found = watches_.find(events_[static_cast<std::size_t>(i)].data.u64);
+      const epoll_event& event =
+          events_[static_cast<std::size_t>(i)];  // packed: its parts are copied, never referred to
+      const std::uint64_t id = event.data.u64;
+      const auto found = watches_.find(id);
       if (found == watches_.end()) continue;  // the bell, or unwatched by one before it
       const std::shared_ptr<Ready> ready = found->second;
-      (*ready)(events_of(events_[static_cast<std::size_t>(i)].events));
+      (*ready)(events_of(std::uint32_t{event.events}));
       ran = true;
     }
     return ran;

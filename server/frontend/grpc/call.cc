@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <set>
+#include <utility>
 
 #include "server/frontend/grpc/connection.h"
 #include "server/frontend/grpc/health.h"
@@ -71,7 +72,8 @@ std::string_view GrpcCall::header(std::string_view name) const {
 void GrpcCall::on_client_gone(std::move_only_function<void()> left) {
   left_ = std::move(left);
   int expected = kOpen;
-  if (!state_.compare_exchange_strong(expected, kWatched) && expected == kGone) left_();
+  if (!state_.compare_exchange_strong(expected, kWatched) && expected == kGone)
+    std::exchange(left_, nullptr)();
 }
 
 void GrpcCall::finish(base::Result<std::string> response) {
@@ -216,7 +218,7 @@ int GrpcCall::mark_gone() {
 void GrpcCall::stream_closed() {
   connection_ = nullptr;
   const int before = mark_gone();
-  if (before == kWatched) left_();
+  if (before == kWatched) std::exchange(left_, nullptr)();
   if (method_ == nullptr && before != kFinished) finish(std::string());  // no handler will
 }
 
@@ -224,7 +226,7 @@ void GrpcCall::give_up(base::Error error) {
   if (replied_) return;
   reply(std::unexpected(std::move(error)));
   const int before = mark_gone();
-  if (before == kWatched) left_();
+  if (before == kWatched) std::exchange(left_, nullptr)();
   if (method_ == nullptr && before != kFinished) finish(std::string());
 }
 
@@ -234,6 +236,7 @@ void GrpcCall::reply(base::Result<std::string> response) {
   if (replied_) return;
   replied_ = true;
   finished_sending_ = true;
+  if (state_.load() == kFinished) left_ = nullptr;  // nobody calls it any more, and it often holds this call
   if (!response) {
     status_ = std::move(response.error());
   } else if (method_ != nullptr) {
