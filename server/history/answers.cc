@@ -136,6 +136,10 @@ base::Error stopping() {
 // closes only when no call is under way.
 void Loop::release_parked() {
   stopping_ = true;
+  end_parked(stopping());
+}
+
+void Loop::end_parked(const base::Error& why) {
   std::vector<Done<HistoryPage>> parked;
   for (const auto& [key, unit] : units_) {
     for (auto& [run_id, run] : unit->runs) {
@@ -143,8 +147,12 @@ void Loop::release_parked() {
       run.waiters.clear();
     }
   }
-  for (auto& done : parked) done(std::unexpected(stopping()));
-  while (!queries_.empty()) finish_query(queries_.begin()->first, std::unexpected(stopping()));
+  for (auto& done : parked) done(std::unexpected(why));
+  while (!queries_.empty()) {
+    auto query = queries_.extract(queries_.begin());
+    executor_.cancel(query.mapped().timer);
+    query.mapped().done(std::unexpected(why));
+  }
 }
 
 void Loop::park_history(Unit& unit, Run& run, HistoryRequest request, Done<HistoryPage> done) {

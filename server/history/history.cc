@@ -36,6 +36,20 @@ bool adds_work(const core::Command& command) {
          std::holds_alternative<core::SignalWorkflow>(command);
 }
 
+// The field number of a record that this version does not know; 0: it knows it.
+int unknown_type(const core::pb::Record& record) {
+  if (record.change_case() != core::pb::Record::CHANGE_NOT_SET) return 0;
+  const auto& unknown = record.GetReflection()->GetUnknownFields(record);
+  return unknown.empty() ? -1 : unknown.field(0).number();
+}
+
+// Records mean what they meant when they were written; one that is not understood may not be passed over (rule E14).
+base::Status newer_format(store::GroupNumber group, int type) {
+  return base::fail(base::Code::kDataLoss, "group " + std::to_string(group) + " of the log holds a record of type " +
+                                               std::to_string(type) +
+                                               ", which this version does not know; a newer version wrote it");
+}
+
 }  // namespace
 
 History::History(HistoryOptions options) : engine_(std::make_unique<Engine>(std::move(options))) {}
@@ -60,6 +74,9 @@ base::Status History::start(matching::Matching& matching) {
     for (auto& change : *group.mutable_catalog()) entries.push_back({change.key(), change.value()});
     if (!entries.empty()) catalog.apply(entries);
     for (auto& records : *group.mutable_units()) {
+      for (const core::pb::Record& record : records.records()) {
+        if (const int type = unknown_type(record); type != 0 && parsed) parsed = newer_format(number, type);
+      }
       UnitKey key{records.namespace_id(), static_cast<store::Kind>(records.kind()), records.id()};
       shared.loop_of(key).recover(key, number, std::move(records));
     }
@@ -68,6 +85,7 @@ base::Status History::start(matching::Matching& matching) {
   TRY(const store::GroupNumber last, shared.options.store->replay(replayed));
   TRY_VOID(std::move(parsed));
   LOG(kInfo, "recovered", {{"groups", groups}, {"bytes", bytes_read}, {"last_group", last}});
+  shared.life = last + 1;
   shared.stream = std::make_unique<Stream>(shared.loops[0]->executor(), *shared.options.store, last);
   catalog.set_append([&shared](std::vector<store::CatalogEntry> entries, Done<void> done) {
     Loop& loop = *shared.loops[0];

@@ -121,7 +121,10 @@ void Loop::decide_now(Unit& unit, PendingCommand pending) {
   const std::shared_ptr<const core::Catalog> catalog = shared_.options.catalog->snapshot();
   const core::Namespace* ns = catalog->find_by_id(unit.key.namespace_id);
   if (!ns) return pending.done(std::unexpected(core::namespace_not_found(unit.key.namespace_id)));
-  const core::Env env{.now = executor_.clock().now(),
+  // The clock may be behind what an earlier life, or another machine, has written (rule E14).
+  Time now = executor_.clock().now();
+  for (const auto& [id, run] : unit.runs) now = std::max(now, core::time_of(run.state.progress.last_event_time()));
+  const core::Env env{.now = now,
                       .limits = shared_.options.limits,
                       .catalog = *catalog,
                       .ns = *ns,
@@ -142,10 +145,10 @@ void Loop::decide_now(Unit& unit, PendingCommand pending) {
                               event->ParseFromString(*run->events.at(event_id));
                               return event;
                             }};
-  core::Volatile now;
+  core::Volatile volatile_state;
   if (const auto* query = std::get_if<core::RouteQuery>(&pending.command)) {
     const Run* run = unit.find(query->run_id.empty() ? unit.head.head.current_run_id() : query->run_id);
-    now.buffered_queries = run ? static_cast<int>(run->queries.size()) : 0;
+    volatile_state.buffered_queries = run ? static_cast<int>(run->queries.size()) : 0;
   }
   QueryResults query_results;
   std::string completed_run;
@@ -153,11 +156,13 @@ void Loop::decide_now(Unit& unit, PendingCommand pending) {
     completed_run = complete->task.run_id;
     query_results.swap(*complete->request.mutable_query_results());
   }
-  core::Decision decision = core::decide(loaded, now, std::move(pending.command), env);
+  core::Decision decision = core::decide(loaded, volatile_state, std::move(pending.command), env);
   if (!decision.reply && decision.reply.error().code == base::Code::kDataLoss) quarantine(unit, decision.reply.error().message);
   if (!decision.reply && decision.reply.error().code == base::Code::kResourceExhausted) ++counted_.refused_execution;
   const bool changed = !decision.records.empty();
-  if (decision.reply && !query_results.empty()) take_query_results(unit.runs[completed_run], query_results);
+  if (decision.reply && !query_results.empty()) {
+    take_query_results(unit.runs[completed_run], query_results, changed ? sequence_ + 1 : unit.sequence);
+  }
   if (changed) install(unit, decision);
   pending.done(std::move(decision.reply));
   if (changed) after_change(unit, decision.runs);
@@ -223,7 +228,7 @@ void Loop::after_change(Unit& unit, const std::vector<core::RunChange>& changes)
 
 void Loop::offer(const Unit& unit, const Run& run, core::Task task) {
   shared_.matching->offer(
-      {.unit = unit.key, .run_id = run.state.start->run_id(), .task = std::move(task), .stream = shared_.options.seed});
+      {.unit = unit.key, .run_id = run.state.start->run_id(), .task = std::move(task), .stream = shared_.life});
 }
 
 void Loop::offer_tasks(Unit& unit, Run& run, const core::RunChange& change) {
@@ -306,18 +311,26 @@ void Loop::end_of_turn() {
 }
 
 void Loop::turn_appended(Sequence sequence, Result<store::GroupNumber> result) {
-  if (!result) {
-    ended_ = true;
-    end_ = ended_error();
-    release(~Sequence{0}, std::unexpected(end_));
-    if (!shared_.ended.exchange(true) && shared_.options.on_fatal) shared_.options.on_fatal(result.error());
-    return;
-  }
+  if (!result) return end(result.error());
   if (ended_) return;
   durable_ = sequence;
   group_numbers_[sequence] = *result;
   release(sequence, {});
   store_.mark_answered(*result);
+}
+
+void Loop::end(const base::Error& why) {
+  if (ended_) return;
+  ended_ = true;
+  end_ = ended_error();
+  release(~Sequence{0}, std::unexpected(end_));
+  end_parked(end_);
+  if (shared_.ended.exchange(true)) return;
+  for (const auto& loop : shared_.loops) {
+    if (loop.get() == this) continue;
+    loop->executor_.post(base::Lane::kCompletion, 0, [&loop = *loop, why] { loop.end(why); });
+  }
+  if (shared_.options.on_fatal) shared_.options.on_fatal(why);
 }
 
 void Loop::when_durable(Sequence sequence, std::move_only_function<void(base::Status)> then) {

@@ -35,6 +35,7 @@ struct Shared {
   matching::Matching* matching = nullptr;
   std::unique_ptr<Stream> stream;
   std::vector<std::unique_ptr<class Loop>> loops;
+  store::GroupNumber life = 0;          // the first group of this process life: names its offers, greater than those before (E16)
   std::atomic<bool> ended{false};       // the stream has ended: nothing is answered from memory any more
   std::atomic<std::int64_t> mailbox_bytes{0};  // of requests that wait for their executor
   std::atomic<std::uint64_t> refused_mailbox{0}, refused_unprojected{0}, refused_low_space{0};
@@ -114,6 +115,8 @@ class Loop {
   void hand_over();
   void turn_appended(Sequence sequence, Result<store::GroupNumber> result);
   void release(Sequence up_to, const base::Status& status);
+  // The stream has ended: who waits is told, on this loop and by it on the others.
+  void end(const base::Error& why);
   void offer_tasks(Unit& unit, Run& run, const core::RunChange& change);
   void offer(const Unit& unit, const Run& run, core::Task task);
   void offer_all(Unit& unit);
@@ -127,6 +130,7 @@ class Loop {
   void serve_history(const UnitKey& key, HistoryRequest request, Done<HistoryPage> done);
   void park_history(Unit& unit, Run& run, HistoryRequest request, Done<HistoryPage> done);
   void release_parked();
+  void end_parked(const base::Error& why);
   std::string workflow_task_reply(Unit& unit, Run& run, const core::WorkflowTaskStarted& started, bool with_queries);
   std::string activity_task_reply(const Unit& unit, const core::ActivityTaskStarted& started);
   std::string token_key() const;
@@ -135,10 +139,11 @@ class Loop {
   void query_directly(const UnitKey& key, const core::QueryRoute& route, const std::string& id, const QueryRequest& request);
   void settle_queries(Unit& unit, Run& run);
   void query_overdue(const UnitKey& key, const std::string& run_id, const std::string& id, base::Time deadline);
-  void finish_query(const std::string& id, Result<core::wfs::QueryWorkflowResponse> answer);
-  void take_query_results(Run& run, const QueryResults& results);
+  // The answer leaves when `looked_at`, and what its routing looked at, are durable.
+  void finish_query(const std::string& id, Result<core::wfs::QueryWorkflowResponse> answer, Sequence looked_at = 0);
+  void take_query_results(Run& run, const QueryResults& results, Sequence looked_at);
   void query_answered(const std::string& id, int type, const temporal::api::common::v1::Payloads& answer,
-                      const std::string& message, const temporal::api::failure::v1::Failure* failure);
+                      const std::string& message, const temporal::api::failure::v1::Failure* failure, Sequence looked_at);
 
   // obligations.cc
   void pay_obligations(Unit& unit, Run& run);
@@ -192,6 +197,7 @@ class Loop {
   struct PendingQuery {
     QueryRequest request;
     Done<core::wfs::QueryWorkflowResponse> done;
+    Sequence sequence = 0;               // what its routing looked at
     base::TimerId timer = 0;
   };
   std::map<std::string, PendingQuery> queries_;

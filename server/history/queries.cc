@@ -46,6 +46,7 @@ void Loop::query(QueryRequest request, Done<wfs::QueryWorkflowResponse> done) {
     const std::string id = random_.uuid();
     PendingQuery& pending = queries_[id];
     pending.done = std::move(done);
+    pending.sequence = sequence;
     pending.timer = executor_.call_at(
         route.pending_first_task ? answer_by(executor_.clock().now(), request.deadline) : request.deadline,
         [this, key, run_id = route.run_id, id, deadline = request.deadline] { query_overdue(key, run_id, id, deadline); });
@@ -64,8 +65,11 @@ void Loop::query_overdue(const UnitKey& key, const std::string& run_id, const st
     return;
   }
   if (run) run->queries.remove_if([&](const AttachedQuery& query) { return query.id == id; });
-  if (no_task_yet) return finish_query(id, std::unexpected(core::workflow_not_ready("Workflow task is not scheduled yet.")));
-  finish_query(id, base::fail(base::Code::kDeadlineExceeded, "query timed out before a worker could process it"));
+  const Sequence looked_at = unit ? unit->sequence : 0;
+  if (no_task_yet) {
+    return finish_query(id, std::unexpected(core::workflow_not_ready("Workflow task is not scheduled yet.")), looked_at);
+  }
+  finish_query(id, base::fail(base::Code::kDeadlineExceeded, "query timed out before a worker could process it"), looked_at);
 }
 
 // A query task carries the whole history, or none when the worker has the run in its cache (WT-52).
@@ -134,42 +138,47 @@ void Loop::query_directly(const UnitKey& key, const core::QueryRoute& route, con
   });
 }
 
-void Loop::finish_query(const std::string& id, Result<wfs::QueryWorkflowResponse> answer) {
+void Loop::finish_query(const std::string& id, Result<wfs::QueryWorkflowResponse> answer, Sequence looked_at) {
   const auto found = queries_.find(id);
   if (found == queries_.end()) return;
   PendingQuery pending = std::move(found->second);
   queries_.erase(found);
   executor_.cancel(pending.timer);
-  pending.done(std::move(answer));
+  when_durable(std::max(pending.sequence, looked_at),
+               [answer = std::move(answer), done = std::move(pending.done)](base::Status status) mutable {
+                 if (!status) return done(std::unexpected(std::move(status).error()));
+                 done(std::move(answer));
+               });
 }
 
 void Loop::query_answered(const std::string& id, int type, const temporal::api::common::v1::Payloads& answer,
-                          const std::string& message, const temporal::api::failure::v1::Failure* failure) {
+                          const std::string& message, const temporal::api::failure::v1::Failure* failure,
+                          Sequence looked_at) {
   if (answer.ByteSizeLong() > shared_.options.limits.blob_size) {
-    return finish_query(id, std::unexpected(core::query_failed("query result exceeds size limit", nullptr)));
+    return finish_query(id, std::unexpected(core::query_failed("query result exceeds size limit", nullptr)), looked_at);
   }
   if (type == enums::QUERY_RESULT_TYPE_ANSWERED) {
     wfs::QueryWorkflowResponse response;
     *response.mutable_query_result() = answer;
-    return finish_query(id, std::move(response));
+    return finish_query(id, std::move(response), looked_at);
   }
-  finish_query(id, std::unexpected(core::query_failed(message, failure)));
+  finish_query(id, std::unexpected(core::query_failed(message, failure)), looked_at);
 }
 
 void Loop::answer_query(const std::string& id, wfs::RespondQueryTaskCompletedRequest request, Done<void> done) {
   if (!queries_.contains(id)) return done(std::unexpected(core::not_found("query task not found, or already expired")));
   query_answered(id, request.completed_type(), request.query_result(), request.error_message(),
-                 request.has_failure() ? &request.failure() : nullptr);
+                 request.has_failure() ? &request.failure() : nullptr, 0);
   done({});
 }
 
-void Loop::take_query_results(Run& run, const QueryResults& results) {
+void Loop::take_query_results(Run& run, const QueryResults& results, Sequence looked_at) {
   for (const auto& [id, result] : results) {
     const auto found = std::find_if(run.queries.begin(), run.queries.end(), [&](const AttachedQuery& q) { return q.id == id; });
     if (found == run.queries.end()) continue;
     run.queries.erase(found);
     query_answered(id, result.result_type(), result.answer(), result.error_message(),
-                   result.has_failure() ? &result.failure() : nullptr);
+                   result.has_failure() ? &result.failure() : nullptr, looked_at);
   }
 }
 

@@ -8,9 +8,20 @@
 
 namespace perdure::engine {
 
-World::World(WorldOptions options) : options_(std::move(options)) {
+void StallingExecutor::go_on() {
+  stalled_ = false;
+  for (auto& [lane, task] : std::exchange(kept_, {})) inner_->post(lane, 0, std::move(task));
+}
+
+bool StallingExecutor::post(base::Lane lane, std::size_t bytes, base::Task task) {
+  if (!stalled_) return inner_->post(lane, bytes, std::move(task));
+  kept_.emplace_back(lane, std::move(task));
+  return true;
+}
+
+World::World(WorldOptions options) : clock(options.start), options_(std::move(options)), life_(options_.lives) {
   if (options_.local) {
-    disk_ = std::make_unique<base::SimDisk>(options_.seed);
+    disk_ = options_.disk ? options_.disk : std::make_shared<base::SimDisk>(options_.seed);
     if (options_.wrap) wrapped_ = options_.wrap(*disk_);
   }
   const base::Status begun = begin();
@@ -62,7 +73,7 @@ base::Status World::begin() {
   log_ = scheduler.make_executor("log");
   projection_ = scheduler.make_executor("projection");
   reads_ = scheduler.make_executor("reads");
-  lists_ = scheduler.make_executor("lists");
+  lists_ = std::make_unique<StallingExecutor>(scheduler.make_executor("lists"));
   TRY_VOID(open_store());
   server::WiringOptions wiring{.clock = &clock, .store = store_.get(), .seed = life_};
   for (const auto& loop : loops_) wiring.executors.push_back(loop.get());
@@ -78,9 +89,18 @@ base::Status World::begin() {
   return *ready;
 }
 
+void World::plant(std::string group) { content_->groups[++content_->last] = std::move(group); }
+
 void World::crash_and_plant(std::string group) {
-  content_->groups[++content_->last] = std::move(group);
+  plant(std::move(group));
   crash();
+}
+
+bool World::stop() {
+  bool stopped = false;
+  wiring_->stop([&](base::Status) { stopped = true; });
+  scheduler.run_until_idle();
+  return stopped;
 }
 
 void World::die(base::Crash kind) {

@@ -40,12 +40,36 @@ class ClientCall : public frontend::Call {
   std::move_only_function<void()> left_;
 };
 
+// An executor that can be made to stand still: whatever it is doing takes long.
+class StallingExecutor : public base::Executor {
+ public:
+  explicit StallingExecutor(std::unique_ptr<base::Executor> inner) : inner_(std::move(inner)) {}
+  void stall() { stalled_ = true; }
+  void go_on();
+  bool post(base::Lane lane, std::size_t bytes, base::Task task) override;
+  bool is_current() const override { return inner_->is_current(); }
+  base::TimerId call_at(base::Time when, base::Task task) override { return inner_->call_at(when, std::move(task)); }
+  void cancel(base::TimerId timer) override { inner_->cancel(timer); }
+  void run_and_wait(base::Task task) override { inner_->run_and_wait(std::move(task)); }
+  void set_end_of_turn(std::function<void()> hook) override { inner_->set_end_of_turn(std::move(hook)); }
+  const base::Clock& clock() const override { return inner_->clock(); }
+  std::uint64_t wakes() const override { return inner_->wakes(); }
+
+ private:
+  std::unique_ptr<base::Executor> inner_;
+  bool stalled_ = false;
+  std::vector<std::pair<base::Lane, base::Task>> kept_;
+};
+
 struct WorldOptions {
   bool local = false;                  // log and SQLite on a SimDisk; otherwise the memory store
   std::uint64_t seed = 1;              // of the disk's crashes
   int loops = 1;                       // executors of history and matching
   base::ExecutorLimits mailbox;        // of each of them
   std::size_t cache_bytes = 256 << 20;  // of loaded executions
+  base::Time start = base::Time(std::chrono::seconds(1'700'000'000));  // of the clock
+  std::uint64_t lives = 0;             // process lives before, on the same store
+  std::shared_ptr<base::SimDisk> disk;  // with what is on it; absent: a new one
   std::size_t segment_bytes = 64 << 10;
   std::uint64_t checkpoint_bytes = 256 << 10;
   // What the store sees of the disk (a test's wrapper); absent: the disk itself.
@@ -57,7 +81,7 @@ class World {
   explicit World(WorldOptions options = {});
   ~World();
 
-  base::ManualClock clock;
+  base::ManualClock clock;             // destroyed last
   base::SimScheduler scheduler{clock};
 
   // The table of whichever server lives now: calls go to it.
@@ -65,8 +89,7 @@ class World {
   store::MemoryStore& store() { return *memory_; }
   base::SimDisk& disk() { return *disk_; }
   store::Store& any_store() { return *store_; }
-  base::Executor& loop(std::size_t index = 0) { return *loops_[index]; }
-  base::Executor& lists() { return *lists_; }
+  StallingExecutor& lists() { return *lists_; }  // where List and Count are read; local store
   // Why the server's log has ended, if it has.
   const std::optional<base::Error>& fatal() const { return fatal_; }
 
@@ -76,8 +99,11 @@ class World {
   // The same in two steps; the start may be refused, and nothing may be called then.
   void die(base::Crash kind = base::Crash::kDropUnsynced);
   base::Status begin();
-  // A new start on a log that ends with this group more: serialized perdure.internal.v1.Group. Memory store.
+  // The log ends with this group more: serialized perdure.internal.v1.Group. Memory store; between die() and begin().
+  void plant(std::string group);
   void crash_and_plant(std::string group);
+  // The orderly end; true when it was reached. Then die() and begin().
+  bool stop();
   // The clock goes on by that much, with everything that is due on the way.
   void advance(base::Duration by) { scheduler.advance_to(clock.now() + by); }
 
@@ -112,10 +138,11 @@ class World {
   const WorldOptions options_;
   std::uint64_t life_ = 0;
   std::shared_ptr<store::MemoryContent> content_ = store::make_memory_content();
-  std::unique_ptr<base::SimDisk> disk_;
+  std::shared_ptr<base::SimDisk> disk_;
   std::unique_ptr<base::Disk> wrapped_;
   std::vector<std::unique_ptr<base::Executor>> loops_;
-  std::unique_ptr<base::Executor> log_, projection_, reads_, lists_;
+  std::unique_ptr<base::Executor> log_, projection_, reads_;
+  std::unique_ptr<StallingExecutor> lists_;
   std::unique_ptr<store::Store> store_;
   store::MemoryStore* memory_ = nullptr;
   std::unique_ptr<server::Wiring> wiring_;
