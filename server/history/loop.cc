@@ -227,6 +227,7 @@ void Loop::after_change(Unit& unit, const std::vector<core::RunChange>& changes)
 // ---- tasks and wakes -----------------------------------------------------------------------------------------------------------
 
 void Loop::offer(const Unit& unit, const Run& run, core::Task task) {
+  task.ready_time = ready_time(task);
   shared_.matching->offer(
       {.unit = unit.key, .run_id = run.state.start->run_id(), .task = std::move(task), .stream = shared_.life});
 }

@@ -4,6 +4,7 @@
 // as one group; when it is durable, what was gated on it is let go (rule E1). Thread rule: own executor only, unless noted.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <functional>
@@ -119,6 +120,8 @@ class Loop {
   void end(const base::Error& why);
   void offer_tasks(Unit& unit, Run& run, const core::RunChange& change);
   void offer(const Unit& unit, const Run& run, core::Task task);
+  // Since when the task waits. Never in the future, also when the clock is behind what an earlier life wrote: it may go out.
+  base::Time ready_time(const core::Task& task) const { return std::min(task.ready_time, executor_.clock().now()); }
   void offer_all(Unit& unit);
   void arm(Unit& unit);
   void woken(const UnitKey& key);

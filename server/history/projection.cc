@@ -79,7 +79,7 @@ store::UnitUpdate Loop::update_of(Unit& unit) {
     for (core::Task& task : core::tasks_of(run->second.state)) {
       update.ready.push_back({.queue = matching::ready_key({unit.key.namespace_id, task.kind, task.queue}),
                               .priority = task.priority,
-                              .time = task.ready_time,
+                              .time = ready_time(task),
                               .run_id = run->first,
                               .task_id = task.scheduled_id});
     }

@@ -30,7 +30,7 @@ void Queue::fire(base::Time now) { home.look_at(*this, now); }
 // A store that holds something served polls in an earlier life: for one period, no poll seen means nothing (E16).
 Matching::Home::Home(Matching& matching, base::Executor& executor, std::uint64_t seed)
     : matching_(matching), options_(matching.options_), executor_(executor), random_(seed), unknown_until_(now()) {
-  if (options_.store != nullptr && options_.store->cursor() > 0) {
+  if (options_.store != nullptr && (options_.store->cursor() > 0 || options_.store->statistics().unprojected_bytes > 0)) {
     unknown_until_ = base::add(unknown_until_, options_.sticky_availability);
   }
 }
