@@ -94,6 +94,7 @@ TEST(E1, NothingLeavesADiskWhoseSyncNeverReturns) {
       calls.push_back(world.issue("StartWorkflowExecution", start_request("new-" + std::to_string(i))));
       calls.push_back(world.issue("PollWorkflowTaskQueue", poll_request()));  // gets a task, which may not leave
     }
+    world.scheduler.run_until_idle();  // the starts are decided: whatever is asked from now on sees them
     auto commands = completion(task->task_token());
     add_activity(commands, "a", seconds(10));
     calls.push_back(world.issue("RespondWorkflowTaskCompleted", commands));
