@@ -173,6 +173,43 @@ TEST_P(EndToEnd, a_cancelled_activity_hears_of_it_by_its_heartbeat) {
   EXPECT_EQ(handle.result(), "cleaned up");
 }
 
+// What it encodes cannot be read without it.
+class Veil : public PayloadCodec {
+ public:
+  Payloads encode(Payloads payloads) override {
+    for (Payload& payload : payloads) {
+      for (char& c : payload.data) c = static_cast<char>(c ^ 0x55);
+      payload.metadata["was"] = std::exchange(payload.metadata["encoding"], "binary/veiled");
+    }
+    return payloads;
+  }
+  Payloads decode(Payloads payloads) override {
+    for (Payload& payload : payloads) {
+      if (payload.metadata["encoding"] != "binary/veiled") continue;
+      for (char& c : payload.data) c = static_cast<char>(c ^ 0x55);
+      payload.metadata["encoding"] = payload.metadata["was"];
+      payload.metadata.erase("was");
+    }
+    return payloads;
+  }
+};
+
+TEST_P(EndToEnd, what_leaves_the_process_has_been_through_the_codec) {
+  ClientOptions options = ClientOptions::from_environment();
+  options.codec = std::make_shared<Veil>();
+  Client veiled = Client::connect(options);
+  WorkerOptions worker_options;
+  worker_options.task_queue = queue_ + "-veiled";
+  worker_options.cache_bytes = GetParam();
+  Worker worker(veiled, worker_options);
+  worker.add<&greet, &compose, &fails>();
+  worker.start();
+  StartOptions start = named("veiled");
+  start.task_queue = worker_options.task_queue;
+  EXPECT_EQ(veiled.execute<&greet>(start, "Ann"), "Hello, Ann!");
+  EXPECT_THROW(client_.handle(start.id).result<std::string>(), PayloadError);
+}
+
 std::string cache_name(const testing::TestParamInfo<std::size_t>& info) {
   return info.param == 0 ? "without_cache" : "with_cache";
 }

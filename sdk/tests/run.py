@@ -27,7 +27,9 @@ def main():
         data = pathlib.Path(folder) / "data"
         with processes.server_under_test(options.server, options.binary, data) as server:
             environment = {**os.environ, "TEMPORAL_ADDRESS": server.address}
-            sys.exit(subprocess.run([options.program, *options.arguments], env=environment).returncode)
+            failed = subprocess.run([options.program, *options.arguments], env=environment).returncode != 0
+    print("0 passed, 1 failed" if failed else "1 passed, 0 failed")
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

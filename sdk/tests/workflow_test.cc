@@ -1,6 +1,9 @@
 // Verbs and combinators, failures, non-determinism, markers: each against the fake server, with a replay
 // after every task.
+#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
+
+#include <perdure/replayer.h>
 
 #include "sdk/examples/programs.h"
 #include "sdk/tests/fake_server.h"
@@ -240,6 +243,29 @@ TEST(Workflow, non_determinism_names_the_event_and_the_line) {
   EXPECT_TRUE(error.ends_with("asked ScheduleActivity(work)")) << error;
   EXPECT_EQ(server.replay_into(define_workflow<Shorter>()),
             "event 5 TimerStarted(1), but the code asked CompleteWorkflow");
+}
+
+TEST(Workflow, the_replayer_reads_what_the_command_line_prints) {
+  FakeServer server(define_workflow<&unpatched>());
+  server.task();
+  server.fire_timer(0);
+  server.task();
+  temporal::api::history::v1::History history;
+  for (const auto& event : server.history()) *history.add_events() = event;
+  std::string json;
+  ASSERT_TRUE(google::protobuf::util::MessageToJsonString(history, &json).ok());
+  Replayer same;
+  same.add<&unpatched>();
+  EXPECT_EQ(same.replay(json), std::nullopt);
+  EXPECT_EQ(same.replay(history.SerializeAsString()), std::nullopt);
+  const std::string key = "EVENT_TYPE_TIMER_STARTED";
+  json.replace(json.find(key), key.size(), "TimerStarted");
+  EXPECT_EQ(same.replay(json), std::nullopt);
+  Replayer changed;
+  changed.add<Changed>();
+  EXPECT_TRUE(
+      changed.replay(json).value_or("").starts_with("event 5 TimerStarted(1), but workflow_test.cc:"));
+  EXPECT_THROW((void)changed.replay("{}"), std::invalid_argument);
 }
 
 class Counter {

@@ -113,6 +113,54 @@ void Connection::encode(const Payloads& payloads, temporal::api::common::v1::Pay
   convert::to_wire(options_.codec ? options_.codec->encode(payloads) : payloads, out);
 }
 
+namespace {
+
+using WirePayloads = temporal::api::common::v1::Payloads;
+using Translate = std::function<Payloads(Payloads)>;
+
+void translate(google::protobuf::Message& message, const Translate& codec) {
+  namespace common = temporal::api::common::v1;
+  if (message.GetDescriptor() == common::SearchAttributes::descriptor()) return;
+  if (message.GetDescriptor() == WirePayloads::descriptor()) {
+    auto& payloads = static_cast<WirePayloads&>(message);
+    const Payloads translated = codec(convert::from_wire(payloads));
+    payloads.Clear();
+    return convert::to_wire(translated, &payloads);
+  }
+  if (message.GetDescriptor() == common::Payload::descriptor()) {
+    auto& payload = static_cast<common::Payload&>(message);
+    const Payloads translated = codec({convert::from_wire(payload)});
+    if (translated.size() != 1) throw PayloadError("the codec made another number of payloads out of one");
+    payload.Clear();
+    return convert::to_wire(translated.front(), &payload);
+  }
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const auto* field : fields) {
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      translate(*reflection.MutableMessage(&message, field), codec);
+      continue;
+    }
+    for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
+      translate(*reflection.MutableRepeatedMessage(&message, field, i), codec);
+    }
+  }
+}
+
+}  // namespace
+
+void Connection::encode_all(google::protobuf::Message& message) const {
+  if (!options_.codec) return;
+  translate(message, [this](Payloads payloads) { return options_.codec->encode(std::move(payloads)); });
+}
+
+void Connection::decode_all(google::protobuf::Message& message) const {
+  if (!options_.codec) return;
+  translate(message, [this](Payloads payloads) { return options_.codec->decode(std::move(payloads)); });
+}
+
 Payloads Connection::decode(const temporal::api::common::v1::Payloads& payloads) const {
   Payloads plain = convert::from_wire(payloads);
   return options_.codec ? options_.codec->decode(std::move(plain)) : plain;

@@ -42,6 +42,9 @@ class Connection {
   // What leaves and what arrives, through the codec if there is one.
   void encode(const Payloads& payloads, temporal::api::common::v1::Payloads* out) const;
   Payloads decode(const temporal::api::common::v1::Payloads& payloads) const;
+  // The same for every payload inside a message, but for search attributes, which the server must read.
+  void encode_all(google::protobuf::Message& message) const;
+  void decode_all(google::protobuf::Message& message) const;
 
   static constexpr base::Duration kCallTimeout = std::chrono::seconds(10),
                                   kLongPollTimeout = std::chrono::seconds(70);

@@ -198,8 +198,11 @@ temporal::api::history::v1::HistoryEvent close_event(Connection& connection, con
       return connection.call<service::GetWorkflowExecutionHistoryResponse>(
           "GetWorkflowExecutionHistory", request, Connection::kLongPollTimeout);
     });
-    if (response.history().events_size() > 0)
-      return response.history().events(response.history().events_size() - 1);
+    if (response.history().events_size() > 0) {
+      auto event = response.history().events(response.history().events_size() - 1);
+      connection.decode_all(event);
+      return event;
+    }
     request.set_next_page_token(response.next_page_token());
   }
 }
@@ -215,7 +218,7 @@ Payloads workflow_result(Connection& connection, const ExecutionName& execution)
       case enums::EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: {
         const auto& completed = event.workflow_execution_completed_event_attributes();
         next = completed.new_execution_run_id();
-        if (next.empty()) return connection.decode(completed.result());
+        if (next.empty()) return convert::from_wire(completed.result());
         break;
       }
       case enums::EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: {

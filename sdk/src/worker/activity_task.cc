@@ -32,7 +32,9 @@ ActivityTask::ActivityTask(Connection& connection, base::Executor& timers, std::
 }
 
 void ActivityTask::run(const ActivityBody* body, std::function<void()> done) {
-  const auto answered = [self = shared_from_this(), done = std::move(done)](const client::Reply&) { done(); };
+  const auto answered = [self = shared_from_this(), done = std::move(done)](const client::Reply&) {
+    self->when_idle(done);
+  };
   std::exception_ptr error;
   Payloads result;
   try {
@@ -79,8 +81,19 @@ void ActivityTask::report_failure(std::exception_ptr error, std::function<void(c
   request.set_task_token(info_.task_token);
   request.set_identity(identity_);
   convert::to_wire(error, request.mutable_failure());
+  connection_.encode_all(*request.mutable_failure());
   if (unsent) connection_.encode(*unsent, request.mutable_last_heartbeat_details());
   connection_.call_async("RespondActivityTaskFailed", request.SerializeAsString(), timers_, std::move(done));
+}
+
+// A heartbeat that is under way uses the worker's executor: the activity has not ended before its answer is
+// there.
+void ActivityTask::when_idle(const std::function<void()>& done) {
+  const bool sending = heartbeats_.with([&](Heartbeats& heartbeats) {
+    if (heartbeats.sending) heartbeats.on_idle = done;
+    return heartbeats.sending;
+  });
+  if (!sending) done();
 }
 
 void ActivityTask::stop(CancelReason reason) {
@@ -103,7 +116,7 @@ void ActivityTask::heartbeat(Payloads details) {
       heartbeats.unsent = details;
       return false;
     }
-    return heartbeats.waiting = true;
+    return heartbeats.sending = heartbeats.waiting = true;
   });
   if (now) send_heartbeat(std::move(details));
 }
@@ -132,17 +145,26 @@ void ActivityTask::heartbeat_answered(const client::Reply& reply) {
       stop(CancelReason::kReset);
     }
   }
-  timers_.post(base::Lane::kCompletion, 0, [self = shared_from_this()] {
-    self->timers_.call_at(base::add(self->timers_.clock().now(), self->heartbeat_pause()),
-                          [self] { self->pause_over(); });
+  bool ended = false;
+  const std::function<void()> done = heartbeats_.with([&](Heartbeats& heartbeats) {
+    heartbeats.sending = false;
+    ended = heartbeats.ended;
+    return std::exchange(heartbeats.on_idle, nullptr);
   });
+  if (!ended) {
+    timers_.post(base::Lane::kCompletion, 0, [self = shared_from_this()] {
+      self->timers_.call_at(base::add(self->timers_.clock().now(), self->heartbeat_pause()),
+                            [self] { self->pause_over(); });
+    });
+  }
+  if (done) done();
 }
 
 void ActivityTask::pause_over() {
   std::optional<Payloads> next = heartbeats_.with([](Heartbeats& heartbeats) {
     std::optional<Payloads> unsent =
         heartbeats.ended ? std::nullopt : std::exchange(heartbeats.unsent, std::nullopt);
-    heartbeats.waiting = unsent.has_value();
+    heartbeats.waiting = heartbeats.sending = unsent.has_value();
     return unsent;
   });
   if (next) send_heartbeat(std::move(*next));

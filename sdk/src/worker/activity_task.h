@@ -44,8 +44,11 @@ class ActivityTask : public std::enable_shared_from_this<ActivityTask> {
   struct Heartbeats {
     std::optional<Payloads> unsent;
     bool waiting = false;  // one is under way, or the pause after one
+    bool sending = false;
     bool ended = false;
+    std::function<void()> on_idle;  // called when nothing is under way any more
   };
+  void when_idle(const std::function<void()>& done);
   void send_heartbeat(Payloads details);
   void heartbeat_answered(const client::Reply& reply);
   void pause_over();

@@ -60,6 +60,7 @@ void WorkflowLane::post(std::shared_ptr<Task> task, Done done) {
 void WorkflowLane::handle(Task& task, Done done) {
   const std::string run_id = task.workflow_execution().run_id();
   try {
+    settings_.connection->decode_all(task);
     Cached& cached = load(task);
     advance(cached);
     if (task.has_query()) {
@@ -126,6 +127,7 @@ temporal::api::history::v1::History WorkflowLane::rest_of_history(const Task& ta
     auto page = settings_.connection->call<service::GetWorkflowExecutionHistoryResponse>(
         "GetWorkflowExecutionHistory", request);
     token = page.next_page_token();
+    settings_.connection->decode_all(*page.mutable_history());
     for (auto& event : *page.mutable_history()->mutable_events()) *all.add_events() = std::move(event);
   } while (!token.empty());
   return all;
@@ -235,8 +237,9 @@ void WorkflowLane::fail(const Task& task, const std::exception_ptr& error, bool 
 }
 
 // What the server refused did not happen: the run in memory is ahead of history and goes.
-void WorkflowLane::send(const char* method, const google::protobuf::Message& request,
-                        const std::string& run_id, Done done) {
+void WorkflowLane::send(const char* method, google::protobuf::Message& request, const std::string& run_id,
+                        Done done) {
+  settings_.connection->encode_all(request);
   settings_.connection->call_async(method, request.SerializeAsString(), *settings_.timers,
                                    [this, run_id, done = std::move(done)](const client::Reply& reply) {
                                      if (reply || run_id.empty()) return done();

@@ -59,8 +59,7 @@ class WorkflowLane {
   void complete(Cached& cached, const Task& task, Done done);
   void answer_query(Cached& cached, const Task& task, Done done);
   void fail(const Task& task, const std::exception_ptr& error, bool deterministic, Done done);
-  void send(const char* method, const google::protobuf::Message& request, const std::string& run_id,
-            Done done);
+  void send(const char* method, google::protobuf::Message& request, const std::string& run_id, Done done);
 
   LaneSettings settings_;
   Cache cache_;

@@ -121,7 +121,8 @@ struct CoroutineWait : Wait {
 
 void call_task(PromiseBase& caller, PromiseBase& callee);
 void task_ended(PromiseBase& ended) noexcept;
-void* allocate_frame(Run* run, std::size_t size);
+void* allocate_frame(std::size_t size);
+void count_frame(void* frame, Run& run);
 void free_frame(void* frame) noexcept;
 Run* run_of(const Context& context);
 
@@ -146,18 +147,22 @@ struct PromiseBase {
   Final final_suspend() noexcept { return {}; }
   void unhandled_exception() { error = std::current_exception(); }
 
-  // The Context among a coroutine's arguments says whose memory the frame is.
-  template <class A>
-  static void find_run(A& argument, Run*& found) {
-    if constexpr (std::is_same_v<std::remove_cv_t<A>, Context>) found = run_of(argument);
-  }
+  // The Context among a coroutine's arguments says whose memory the frame is. Not found by an operator new
+  // that sees the arguments: g++ warns about that one in every coroutine built without optimisation.
   template <class... A>
-  static void* operator new(std::size_t size, A&... arguments) {
-    Run* found = nullptr;
-    (find_run(arguments, found), ...);
-    return allocate_frame(found, size);
+  void find_run(A&... arguments) {
+    (find_run_in(arguments), ...);
   }
-  static void operator delete(void* frame, std::size_t) { free_frame(frame); }
+  template <class A>
+  void find_run_in(A& argument) {
+    if constexpr (std::is_same_v<std::remove_cv_t<A>, Context>) run = run_of(argument);
+  }
+  void begin(std::coroutine_handle<> frame) {
+    self = frame;
+    if (run != nullptr) count_frame(frame.address(), *run);
+  }
+  static void* operator new(std::size_t size) { return allocate_frame(size); }
+  static void operator delete(void* frame) { free_frame(frame); }
 
   template <class T>
   auto await_transform(Future<T> future, std::source_location where = std::source_location::current());
@@ -239,8 +244,9 @@ struct Promise : PromiseBase {
 
   Promise() = default;
   template <class H, class... A>
-  explicit Promise(H&, A&...) {
+  explicit Promise(H& first, A&... others) {
     static_assert(ClosureCheck<H>::passed);
+    find_run(first, others...);
   }
   Task<T> get_return_object();
   void return_value(T&& result) { value.emplace(std::move(result)); }
@@ -263,8 +269,9 @@ template <>
 struct Promise<void> : PromiseBase {
   Promise() = default;
   template <class H, class... A>
-  explicit Promise(H&, A&...) {
+  explicit Promise(H& first, A&... others) {
     static_assert(ClosureCheck<H>::passed);
+    find_run(first, others...);
   }
   Task<void> get_return_object();
   void return_void() {}
@@ -381,12 +388,12 @@ auto PromiseBase::await_transform(Task<T>&& task, std::source_location where) {
 template <class T>
 Task<T> Promise<T>::get_return_object() {
   const auto handle = std::coroutine_handle<Promise<T>>::from_promise(*this);
-  self = handle;
+  begin(handle);
   return Task<T>{handle};
 }
 inline Task<void> Promise<void>::get_return_object() {
   const auto handle = std::coroutine_handle<Promise<void>>::from_promise(*this);
-  self = handle;
+  begin(handle);
   return Task<void>{handle};
 }
 

@@ -1,0 +1,3 @@
+// expect: Perdure needs exceptions and RTTI
+// flags: -fno-exceptions
+#include <perdure/workflow.h>

@@ -1,0 +1,3 @@
+// expect: Perdure needs exceptions and RTTI
+// flags: -fno-rtti
+#include <perdure/workflow.h>

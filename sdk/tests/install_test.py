@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Installs the SDK out of a build tree and builds and runs a project that finds it by find_package(Perdure).
+
+  install_test.py BUILD COMPILER
+"""
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def run(*command):
+    """The output of a command that must succeed."""
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}:\n{result.stdout[-3000:]}{result.stderr[-3000:]}")
+    return result.stdout
+
+
+def main():
+    build, compiler = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        prefix, tree = pathlib.Path(folder) / "prefix", pathlib.Path(folder) / "tree"
+        run("cmake", "--install", build, "--component", "sdk", "--prefix", prefix)
+        run("cmake", "-S", HERE / "install", "-B", tree, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}",
+            f"-DCMAKE_CXX_COMPILER={compiler}")
+        run("cmake", "--build", tree, "-j", "1")
+        output = run(tree / "uses_perdure")
+        assert "not a history" in output, output
+    print("1 passed, 0 failed")
+
+
+if __name__ == "__main__":
+    main()
