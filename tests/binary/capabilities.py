@@ -71,7 +71,7 @@ class Claims(Case):
         async def scenario():
             client = await Client.connect(server.address)
             worker = Worker(client, task_queue="tq", workflows=[Many], activities=[step],
-                            workflow_runner=UnsandboxedWorkflowRunner())
+                            workflow_runner=UnsandboxedWorkflowRunner(), debug_mode=True)
             async with worker:
                 await self.until(server, "perdure_parked_polls", lambda count: count >= 2)
                 began = time.monotonic()
@@ -88,7 +88,7 @@ class Claims(Case):
         async def scenario():
             client = await Client.connect(server.address)
             worker = Worker(client, task_queue="tq", workflows=[Many], activities=[step],
-                            workflow_runner=UnsandboxedWorkflowRunner(), disable_eager_activity_execution=True,
+                            workflow_runner=UnsandboxedWorkflowRunner(), debug_mode=True, disable_eager_activity_execution=True,
                             workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(2),
                             activity_task_poller_behavior=PollerBehaviorAutoscaling(minimum=1, initial=1, maximum=20))
             async with worker:

@@ -118,7 +118,7 @@ class CancelsOther:
 @scenario
 async def cancel_external(trial):
     async with trial.worker(CancelsOther, Sleeps):
-        other = await trial.client.start_workflow(Sleeps.run, FOREVER, id=trial.id("other"), task_queue=trial.queue)
+        other = await trial.start_unchecked(Sleeps.run, FOREVER, part="other")
         await trial.wait_for(other, "TimerStarted")
         await trial.execute(CancelsOther.run, other.id)
         trial.check(other)
@@ -165,7 +165,7 @@ async def already_started(trial):
     async with trial.worker(Collects):
         handle = await trial.start(Collects.run, 1)
         with raises(WorkflowAlreadyStartedError) as caught:
-            await trial.client.start_workflow(Collects.run, 1, id=handle.id, task_queue=trial.queue)
+            await trial.start_unchecked(Collects.run, 1, id=handle.id)
         assert (caught[0].workflow_id, caught[0].run_id) == (handle.id, handle.result_run_id)
         await trial.wait_for(handle, "WorkflowTaskCompleted")
         await handle.signal(Collects.put, "end")
@@ -272,7 +272,7 @@ async def large_payloads(trial):
         handle = await trial.start(Echoes.run, data)
         assert await handle.result() == data[::-1]
         with raises(RPCError, RPCStatusCode.INVALID_ARGUMENT):
-            await trial.client.start_workflow(Echoes.run, bytes(2 * 1024 * 1024), id=trial.id("larger"), task_queue=trial.queue)
+            await trial.start_unchecked(Echoes.run, bytes(2 * 1024 * 1024), part="larger")
 
 
 @workflow.defn
@@ -353,7 +353,7 @@ async def delete(trial):
     async with trial.worker(Collects):
         kept = await trial.start(Collects.run, 0)
         await kept.result()
-        handle = await trial.client.start_workflow(Collects.run, 0, id=trial.id("gone"), task_queue=trial.queue)
+        handle = await trial.start_unchecked(Collects.run, 0, part="gone")
         await handle.result()
     request = DeleteWorkflowExecutionRequest(namespace=trial.client.namespace, workflow_execution=execution(handle))
     await trial.client.workflow_service.delete_workflow_execution(request)

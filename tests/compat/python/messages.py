@@ -190,7 +190,7 @@ class SignalsOther:
 async def signal_external(trial):
     target = Collects.run
     async with trial.worker(Collects, SignalsOther):
-        other = await trial.client.start_workflow(target, 1, id=trial.id("other"), task_queue=trial.queue)
+        other = await trial.start_unchecked(target, 1, part="other")
         await trial.wait_for(other, "WorkflowTaskCompleted")
         assert await trial.execute(SignalsOther.run, other.id) == "signaled"
         trial.check(other)
