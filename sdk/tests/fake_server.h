@@ -77,6 +77,34 @@ class FakeServer {
         add(enums::EVENT_TYPE_ACTIVITY_TASK_CANCELED).mutable_activity_task_canceled_event_attributes();
     cancelled->set_scheduled_event_id(activities_.at(static_cast<std::size_t>(number)));
   }
+  void start_child(int number) {
+    auto* started = add(enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED)
+                        .mutable_child_workflow_execution_started_event_attributes();
+    started->set_initiated_event_id(initiated_.at(static_cast<std::size_t>(number)));
+    started->mutable_workflow_execution()->set_run_id("child-run");
+  }
+  void refuse_child(int number) {
+    add(enums::EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED)
+        .mutable_start_child_workflow_execution_failed_event_attributes()
+        ->set_initiated_event_id(initiated_.at(static_cast<std::size_t>(number)));
+  }
+  template <class T>
+  void complete_child(int number, T result) {
+    auto* done = add(enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED)
+                     .mutable_child_workflow_execution_completed_event_attributes();
+    done->set_initiated_event_id(initiated_.at(static_cast<std::size_t>(number)));
+    convert::to_wire(Payloads{detail::encode<T>(result)}, done->mutable_result());
+  }
+  void cancel_child(int number) {
+    add(enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED)
+        .mutable_child_workflow_execution_canceled_event_attributes()
+        ->set_initiated_event_id(initiated_.at(static_cast<std::size_t>(number)));
+  }
+  void deliver_signal(int number) {
+    add(enums::EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED)
+        .mutable_external_workflow_execution_signaled_event_attributes()
+        ->set_initiated_event_id(initiated_.at(static_cast<std::size_t>(number)));
+  }
   template <class... A>
   void signal(const std::string& name, A... arguments) {
     auto* signaled = add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
@@ -204,6 +232,26 @@ class FakeServer {
         *event->mutable_details() = wire.record_marker_command_attributes().details();
         return;
       }
+      case replay::CommandKind::kStartChild: {
+        const auto& asked = wire.start_child_workflow_execution_command_attributes();
+        auto* event = add(enums::EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED)
+                          .mutable_start_child_workflow_execution_initiated_event_attributes();
+        event->set_workflow_id(asked.workflow_id());
+        *event->mutable_workflow_type() = asked.workflow_type();
+        initiated_.push_back(last_id_);
+        return;
+      }
+      case replay::CommandKind::kSignalExternal:
+        add(enums::EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED)
+            .mutable_signal_external_workflow_execution_initiated_event_attributes()
+            ->set_signal_name(wire.signal_external_workflow_execution_command_attributes().signal_name());
+        initiated_.push_back(last_id_);
+        return;
+      case replay::CommandKind::kCancelExternal:
+        add(enums::EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED)
+            .mutable_request_cancel_external_workflow_execution_initiated_event_attributes();
+        initiated_.push_back(last_id_);
+        return;
       default: return close(command);
     }
   }
@@ -238,7 +286,7 @@ class FakeServer {
   std::vector<Event> history_;
   std::int64_t last_id_ = 0;
   Copy live_;
-  std::vector<std::int64_t> activities_;
+  std::vector<std::int64_t> activities_, initiated_;
   std::map<std::uint64_t, std::int64_t> scheduled_by_sequence_;
   std::vector<std::string> timers_;
   bool closed_ = false;
