@@ -121,6 +121,11 @@ void Loop::query_directly(const UnitKey& key, const core::QueryRoute& route, con
       task.sticky_timeout = route.sticky_timeout;
       task.fallback = normal;
       task.fallback_response = std::move(full);
+      task.fell_back = [this, executor = &executor_, key, run_id = route.run_id] {
+        executor->post(base::Lane::kCompletion, 0, [this, key, run_id] {
+          decide(key, core::ResetSticky{.run_id = run_id}, [](Result<core::Reply>) {});
+        });
+      };
     } else {
       task.queue = normal;
       task.response = std::move(full);

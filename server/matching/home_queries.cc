@@ -86,6 +86,7 @@ void Matching::Home::try_fallback(Query& query) {
   QueryTask task = std::move(take_query(query)->task);
   task.queue = *std::exchange(task.fallback, std::nullopt);
   task.response = std::move(task.fallback_response);
+  if (task.fell_back) std::exchange(task.fell_back, nullptr)();
   matching_.query(std::move(task));
 }
 

@@ -87,6 +87,7 @@ struct QueryTask {
   std::string fallback_response;
   base::Duration sticky_timeout{};
   Time deadline{};
+  std::move_only_function<void()> fell_back;  // the sticky worker did not come: the binding is void (WT-53). May be absent
   // DEADLINE_EXCEEDED, or FAILED_PRECONDITION when no poller was seen lately (WT-53). OK: a worker took it.
   Done<void> taken;
 };
