@@ -162,6 +162,24 @@ TEST(E4, ATransactionOverTwoRunsHappensWholeOrNotAtAll) {
   }
 }
 
+TEST(E4, AColdLoadDelaysNobodyElseOnItsExecutor) {
+  World world({.local = true, .cache_bytes = 0});
+  start(world, start_request("cold"));
+  world.advance(seconds(3));
+  start(world, start_request("warm"));  // not written behind yet: in memory
+  world.reads().stall();
+  const auto cold = world.start("DescribeWorkflowExecution", describe_request("cold"));
+  EXPECT_FALSE(cold->answered());
+  for (int n = 0; n < 10; ++n) {
+    EXPECT_TRUE(world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution",
+                                                                 signal_request("warm", "s" + std::to_string(n))));
+  }
+  EXPECT_FALSE(cold->answered());
+  world.reads().go_on();
+  world.scheduler.run_until_idle();
+  EXPECT_TRUE(cold->answered() && cold->answer->has_value());
+}
+
 // ---- E5: volatile state ---------------------------------------------------------------------------------
 
 wfs::QueryWorkflowRequest query_request(const std::string& id) {
@@ -254,6 +272,27 @@ TEST(E5, EvictionsAndCrashesLeaveTheSameEvents) {
                 expected);
     }
   }
+}
+
+// WT-53: a sticky worker that does not come for a query is not waited for by the next task either.
+TEST(E5, AQueryThatFellBackEndsTheStickyBinding) {
+  World world;
+  start(world, start_request("id"));
+  const auto first = task_of(world);
+  ASSERT_TRUE(world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted",
+                                                                    sticky_completion(first.task_token())));
+  const auto seen = world.start("PollWorkflowTaskQueue", sticky_poll());
+  seen->leave();  // its worker was there a moment ago
+  world.advance(milliseconds(10));
+  const auto query = world.start("QueryWorkflow", query_request("id"));
+  world.advance(seconds(6));  // longer than the sticky timeout
+  const auto polled = answer_of<wfs::PollWorkflowTaskQueueResponse>(*world.start("PollWorkflowTaskQueue", poll_request()));
+  EXPECT_TRUE(polled.has_query());
+  EXPECT_GT(polled.history().events_size(), 0);
+  ASSERT_TRUE(world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", signal_request("id", "s")));
+  const auto next = task_of(world);  // from the normal queue, at once, with the whole history
+  ASSERT_GT(next.history().events_size(), 0);
+  EXPECT_EQ(next.history().events(0).event_id(), 1);
 }
 
 TEST(E5, NoWaiterHangsWhenTheServerStops) {

@@ -72,7 +72,7 @@ base::Status World::begin() {
   }
   log_ = scheduler.make_executor("log");
   projection_ = scheduler.make_executor("projection");
-  reads_ = scheduler.make_executor("reads");
+  reads_ = std::make_unique<StallingExecutor>(scheduler.make_executor("reads"));
   lists_ = std::make_unique<StallingExecutor>(scheduler.make_executor("lists"));
   TRY_VOID(open_store());
   server::WiringOptions wiring{.clock = &clock, .store = store_.get(), .seed = life_};

@@ -89,7 +89,8 @@ class World {
   store::MemoryStore& store() { return *memory_; }
   base::SimDisk& disk() { return *disk_; }
   store::Store& any_store() { return *store_; }
-  StallingExecutor& lists() { return *lists_; }  // where List and Count are read; local store
+  StallingExecutor& reads() { return *reads_; }  // where the local store reads executions,
+  StallingExecutor& lists() { return *lists_; }  // … and where List and Count are read
   // Why the server's log has ended, if it has.
   const std::optional<base::Error>& fatal() const { return fatal_; }
 
@@ -141,8 +142,8 @@ class World {
   std::shared_ptr<base::SimDisk> disk_;
   std::unique_ptr<base::Disk> wrapped_;
   std::vector<std::unique_ptr<base::Executor>> loops_;
-  std::unique_ptr<base::Executor> log_, projection_, reads_;
-  std::unique_ptr<StallingExecutor> lists_;
+  std::unique_ptr<base::Executor> log_, projection_;
+  std::unique_ptr<StallingExecutor> reads_, lists_;
   std::unique_ptr<store::Store> store_;
   store::MemoryStore* memory_ = nullptr;
   std::unique_ptr<server::Wiring> wiring_;

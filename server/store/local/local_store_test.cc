@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/random.h"
 #include "server/store/conformance/drivers.h"
 
 namespace perdure::store {
@@ -342,6 +343,50 @@ TEST(LocalStoreTest, LogIsTrimmedAndSegmentsAreUsedAgain) {  // E10
   EXPECT_LT(most, 400'000u);
   driver->crash();
   EXPECT_EQ(driver->store().replay([](GroupNumber, std::string_view) {}), life.acknowledged);
+}
+
+// ---- slow reads -----------------------------------------------------------------------------------------------------------------
+
+// Between any two looks a second has passed.
+class HastyClock : public base::Clock {
+ public:
+  Time now() const override { return Time(std::chrono::seconds(1'700'000'000 + ++looks_)); }
+
+ private:
+  mutable std::int64_t looks_ = 0;
+};
+
+TEST(LocalStoreTest, ACountThatTakesTooLongIsGivenUp) {  // E11
+  auto driver = driver_on(std::make_unique<base::SimDisk>());
+  ASSERT_TRUE(driver->start());
+  Life life;
+  life.append(*driver, 1);
+  base::Random random(1);
+  VisibilityFlush flush{.position = life.acknowledged};
+  for (int n = 0; n < 20'000; ++n) {
+    flush.rows.push_back({.namespace_id = "ns", .workflow_id = "w" + std::to_string(n % 100), .run_id = random.uuid(),
+                          .workflow_type = "T", .status = 1, .start_time = Time(std::chrono::seconds(n))});
+  }
+  driver->store().project_visibility(std::move(flush), [](Status flushed) { EXPECT_TRUE(flushed); });
+  driver->run();
+  driver->close();
+
+  HastyClock hasty;
+  LocalStoreOptions options = driver->options();
+  options.clock = &hasty;
+  options.read_limit = std::chrono::milliseconds(500);
+  auto store = LocalStore::open(options);
+  ASSERT_TRUE(store) << store.error().message;
+  std::optional<Result<std::int64_t>> counted;
+  (*store)->count({.namespace_id = "ns", .workflow_type = "T"}, [&](Result<std::int64_t> result) { counted = std::move(result); });
+  driver->run();
+  ASSERT_TRUE(counted && !*counted);
+  EXPECT_EQ(counted->error().code, base::Code::kDeadlineExceeded);
+  // The connection is good for the next one.
+  std::optional<Result<std::optional<StoredHead>>> head;
+  (*store)->read_head(kUnit, [&](auto result) { head = std::move(result); });
+  driver->run();
+  EXPECT_TRUE(head && *head);
 }
 
 // ---- a full disk ----------------------------------------------------------------------------------------------------------------
