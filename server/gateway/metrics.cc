@@ -55,6 +55,7 @@ enum Family : std::size_t {
   kWakes,
   kUnprojected,
   kLowSpace,
+  kQuarantined,
   kMemory,
 };
 
@@ -97,6 +98,7 @@ const std::vector<MetricFamily> kFamilies = {
     {"perdure_executor_wakes", "counter", "How often a loop had to be woken for what was posted to it."},
     {"perdure_unprojected_bytes", "gauge", "Bytes of the log that the database does not hold yet."},
     {"perdure_low_space", "gauge", "1 while the disk is so full that new work is refused."},
+    {"perdure_quarantined_ids", "gauge", "Workflow IDs whose state is broken: only read and deleted."},
     {"process_resident_memory_bytes", "gauge", "Resident memory of the process."},
 };
 
@@ -337,6 +339,7 @@ std::string metrics_text(const MetricSources& sources) {
   single(kWakes, sources.wakes ? sources.wakes() : 0);
   single(kUnprojected, now.unprojected_bytes);
   single(kLowSpace, now.low_space ? 1 : 0);
+  single(kQuarantined, sources.quarantined ? sources.quarantined() : 0);
   single(kMemory, resident_bytes());
   return out.take();
 }

@@ -33,6 +33,7 @@ struct MetricSources {
   std::function<history::HistoryFigures()> history;
   std::function<matching::MatchingFigures()> matching;
   std::function<std::string(const std::string& id)> namespace_name;
+  std::function<std::uint64_t()> quarantined;  // ids (rule E12); absent: none
 };
 
 // One scrape. Any thread.

@@ -28,6 +28,7 @@ class NumbersOnly : public store::Store {
   store::Result<std::map<std::string, std::string>> read_catalog() override {
     return std::map<std::string, std::string>();
   }
+  store::Result<std::uint64_t> count_quarantined() override { return 0; }
   void scan_wake(store::Time, std::optional<store::WakeEntry>, std::size_t,
                  store::Done<std::vector<store::WakeEntry>>) override {}
   void scan_ready(std::string, std::optional<store::ReadyEntry>, std::size_t,

@@ -36,6 +36,7 @@ void Loop::read_history(HistoryRequest request, Done<HistoryPage> done) {
       key, std::move(command),
       [this, key, request = std::move(request), done = std::move(done)](Result<core::Reply> reply) mutable {
         if (!reply) {
+          if (serve_stored_history(key, request, done)) return;
           const Unit* unit = find_unit(key);
           return when_durable(unit ? unit->sequence : 0,
                               [error = reply.error(), done = std::move(done)](base::Status status) mutable {

@@ -55,11 +55,17 @@ base::Status newer_format(store::GroupNumber group, int type) {
 History::History(HistoryOptions options) : engine_(std::make_unique<Engine>(std::move(options))) {}
 History::~History() = default;
 
+std::uint64_t History::quarantined() const {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(engine_->shared.quarantined, 0));
+}
+
 base::Status History::start(matching::Matching& matching) {
   Shared& shared = engine_->shared;
   shared.matching = &matching;
   catalog::CatalogStore& catalog = *shared.options.catalog;
   TRY_VOID(catalog.load(*shared.options.store));
+  TRY(const std::uint64_t quarantined, shared.options.store->count_quarantined());
+  shared.quarantined = static_cast<std::int64_t>(quarantined);
   base::Status parsed;
   std::size_t groups = 0, bytes_read = 0;
   const auto replayed = [&](store::GroupNumber number, std::string_view bytes) {

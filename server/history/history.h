@@ -70,6 +70,7 @@ struct HistoryOptions {
   std::uint64_t flush_bytes = 16 << 20;                            // un-projected bytes that start a flush early
   std::uint64_t refuse_bytes = 256 << 20;                          // … that refuse new work (E11)
   std::size_t cache_bytes = 256 << 20;                             // of loaded units, per process
+  std::function<void(const UnitKey&, const std::string& why)> on_quarantine;  // an id was found broken (E12); on an executor
   std::function<void(const base::Error&)> on_fatal;                // the stream has ended (E12): the host decides what to do
 };
 
@@ -101,6 +102,8 @@ class History : public matching::TaskStarter {
 
   // What is counted, of all loops. Waits for their executors: not from one of several.
   HistoryFigures figures() const;
+  // Workflow ids that are quarantined (rule E12), as far as they were found; all that were found by lives before.
+  std::uint64_t quarantined() const;
 
   // TaskStarter, for Matching.
   void start_task(const matching::Offer& offer, const matching::Poller& poller, Done<std::string> done) override;

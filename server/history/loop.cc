@@ -12,6 +12,18 @@ base::Error ended_error() {
   return {base::Code::kUnavailable, "the server has lost its log and is going down; please retry", {}};
 }
 
+// What no installed decision may do (rule E12); empty: all is well.
+std::string broken_rule(Unit& unit, const core::Decision& decision) {
+  if (!decision.reply && decision.reply.error().code == base::Code::kDataLoss) return decision.reply.error().message;
+  for (const core::RunChange& change : decision.runs) {
+    if (change.deleted || !change.after.exists()) continue;
+    const Run* run = unit.find(change.run_id);
+    const std::int64_t end = (run ? run->events.next() : 1) + static_cast<std::int64_t>(change.encoded.size());
+    if (change.after.progress.next_event_id() != end) return "corrupt execution: the history does not end where the run says";
+  }
+  return {};
+}
+
 }  // namespace
 
 std::uint32_t shard_of(const UnitKey& key, std::uint32_t shards) {
@@ -114,17 +126,46 @@ void Loop::run_waiting(Unit& unit) {
 }
 
 void Loop::decide_now(Unit& unit, PendingCommand pending) {
-  if (!unit.quarantine.empty()) {
-    return pending.done(std::unexpected(base::Error{
-        base::Code::kFailedPrecondition, "workflow execution is quarantined: " + unit.quarantine, {}}));
+  if (unit.quarantine) return decide_quarantined(unit, std::move(pending));
+  core::Volatile now;
+  if (const auto* query = std::get_if<core::RouteQuery>(&pending.command)) {
+    const Run* run = unit.find(query->run_id.empty() ? unit.head.head.current_run_id() : query->run_id);
+    now.buffered_queries = run ? static_cast<int>(run->queries.size()) : 0;
   }
+  QueryResults query_results;
+  std::string completed_run;
+  if (auto* complete = std::get_if<core::CompleteWorkflowTask>(&pending.command)) {
+    completed_run = complete->task.run_id;
+    query_results.swap(*complete->request.mutable_query_results());
+  }
+  core::Decision decision = decide_only(unit, std::move(pending.command), now);
+  if (!decision.reply && decision.reply.error().code == base::Code::kResourceExhausted) ++counted_.refused_execution;
+  if (const std::string broken = broken_rule(unit, decision); !broken.empty()) {
+    quarantine(unit, broken);
+    return pending.done(std::unexpected(base::Error{base::Code::kDataLoss, broken, {}}));
+  }
+  const bool changed = !decision.records.empty();
+  if (decision.reply && !query_results.empty()) {
+    take_query_results(unit.runs[completed_run], query_results, changed ? sequence_ + 1 : unit.sequence);
+  }
+  if (changed) install(unit, decision);
+  pending.done(std::move(decision.reply));
+  if (changed) after_change(unit, decision.runs);
+}
+
+// Nothing is changed by it.
+core::Decision Loop::decide_only(Unit& unit, core::Command command, const core::Volatile& now) {
   const std::shared_ptr<const core::Catalog> catalog = shared_.options.catalog->snapshot();
   const core::Namespace* ns = catalog->find_by_id(unit.key.namespace_id);
-  if (!ns) return pending.done(std::unexpected(core::namespace_not_found(unit.key.namespace_id)));
+  if (!ns) {
+    core::Decision refused;
+    refused.reply = std::unexpected(core::namespace_not_found(unit.key.namespace_id));
+    return refused;
+  }
   // The clock may be behind what an earlier life, or another machine, has written (rule E14).
-  Time now = executor_.clock().now();
-  for (const auto& [id, run] : unit.runs) now = std::max(now, core::time_of(run.state.progress.last_event_time()));
-  const core::Env env{.now = now,
+  Time time = executor_.clock().now();
+  for (const auto& [id, run] : unit.runs) time = std::max(time, core::time_of(run.state.progress.last_event_time()));
+  const core::Env env{.now = time,
                       .limits = shared_.options.limits,
                       .catalog = *catalog,
                       .ns = *ns,
@@ -145,27 +186,7 @@ void Loop::decide_now(Unit& unit, PendingCommand pending) {
                               event->ParseFromString(*run->events.at(event_id));
                               return event;
                             }};
-  core::Volatile volatile_state;
-  if (const auto* query = std::get_if<core::RouteQuery>(&pending.command)) {
-    const Run* run = unit.find(query->run_id.empty() ? unit.head.head.current_run_id() : query->run_id);
-    volatile_state.buffered_queries = run ? static_cast<int>(run->queries.size()) : 0;
-  }
-  QueryResults query_results;
-  std::string completed_run;
-  if (auto* complete = std::get_if<core::CompleteWorkflowTask>(&pending.command)) {
-    completed_run = complete->task.run_id;
-    query_results.swap(*complete->request.mutable_query_results());
-  }
-  core::Decision decision = core::decide(loaded, volatile_state, std::move(pending.command), env);
-  if (!decision.reply && decision.reply.error().code == base::Code::kDataLoss) quarantine(unit, decision.reply.error().message);
-  if (!decision.reply && decision.reply.error().code == base::Code::kResourceExhausted) ++counted_.refused_execution;
-  const bool changed = !decision.records.empty();
-  if (decision.reply && !query_results.empty()) {
-    take_query_results(unit.runs[completed_run], query_results, changed ? sequence_ + 1 : unit.sequence);
-  }
-  if (changed) install(unit, decision);
-  pending.done(std::move(decision.reply));
-  if (changed) after_change(unit, decision.runs);
+  return core::decide(loaded, now, std::move(command), env);
 }
 
 void Loop::install(Unit& unit, core::Decision& decision) {
@@ -174,10 +195,7 @@ void Loop::install(Unit& unit, core::Decision& decision) {
     unit.head = std::move(*decision.head_after);
     unit.head_dirty = true;
   }
-  core::pb::UnitRecords& records = *group_.add_units();
-  records.set_namespace_id(unit.key.namespace_id);
-  records.set_kind(static_cast<int>(unit.key.kind));
-  records.set_id(unit.key.id);
+  core::pb::UnitRecords& records = records_of(unit);
   for (core::pb::Record& record : decision.records) {
     if (!record.has_event() && !record.run_id().empty()) {
       Run& run = unit.runs[record.run_id()];
@@ -185,12 +203,19 @@ void Loop::install(Unit& unit, core::Decision& decision) {
     }
     *records.add_records() = std::move(record);
   }
-  unit.sequence = sequence_ + 1;
-  if (!unit.dirty) {
-    unit.dirty = true;
-    dirty_.push_back(&unit);
-  }
   recount(unit);
+}
+
+void Loop::mark_dirty(Unit& unit) {
+  if (unit.dirty) return;
+  unit.dirty = true;
+  dirty_.push_back(&unit);
+}
+
+void Loop::mark_visible(Unit& unit, const std::string& run_id, Run& run) {
+  if (run.visibility_dirty) return;
+  run.visibility_dirty = true;
+  visibility_dirty_.emplace_back(unit.key, run_id);
 }
 
 void Loop::install_run_change(Unit& unit, core::RunChange& change) {
@@ -205,10 +230,7 @@ void Loop::install_run_change(Unit& unit, core::RunChange& change) {
     run.state = std::move(change.after);
   }
   for (std::string& event : change.encoded) run.events.append(std::make_shared<const std::string>(std::move(event)));
-  if (change.visibility_changed && !run.visibility_dirty) {
-    run.visibility_dirty = true;
-    visibility_dirty_.emplace_back(unit.key, change.run_id);
-  }
+  if (change.visibility_changed) mark_visible(unit, change.run_id, run);
 }
 
 void Loop::after_change(Unit& unit, const std::vector<core::RunChange>& changes) {
@@ -260,6 +282,7 @@ void Loop::offer_all(Unit& unit) {
 }
 
 void Loop::arm(Unit& unit) {
+  if (unit.quarantine) return;  // nothing happens to it any more
   const Run* current = unit.find(unit.head.head.current_run_id());
   const Time next = current ? core::next_wake(current->state) : base::kNever;
   if (next >= unit.timer_at) return;  // the armed timer is early enough: it looks again
@@ -278,7 +301,7 @@ void Loop::woken(const UnitKey& key) {
   if (next > executor_.clock().now()) return arm(*unit);
   decide(key, core::Wake{}, [this, key](Result<core::Reply> reply) {
     Unit* now = find_unit(key);
-    if (!now || !now->quarantine.empty()) return;
+    if (!now || now->quarantine) return;
     if (reply) return arm(*now);
     // What it needs cannot be read: not at once again.
     constexpr auto kAgain = std::chrono::seconds(1);
@@ -307,7 +330,7 @@ void Loop::hand_over() {
 
 void Loop::end_of_turn() {
   hand_over();
-  if (!visibility_dirty_.empty()) schedule_visibility();
+  if (!visibility_dirty_.empty() || !visibility_rows_.empty()) schedule_visibility();
   if (cached_bytes_ > shared_.options.cache_bytes / shared_.loops.size()) evict();
 }
 

@@ -40,6 +40,7 @@ struct Shared {
   std::atomic<bool> ended{false};       // the stream has ended: nothing is answered from memory any more
   std::atomic<std::int64_t> mailbox_bytes{0};  // of requests that wait for their executor
   std::atomic<std::uint64_t> refused_mailbox{0}, refused_unprojected{0}, refused_low_space{0};
+  std::atomic<std::int64_t> quarantined{0};  // ids (rule E12)
   Loop& loop_of(const UnitKey& key);
 };
 
@@ -95,16 +96,42 @@ class Loop {
   void load_run(Unit& unit, const std::string& run_id);
   void load_events(Unit& unit, const std::string& run_id, std::int64_t first);
   void loaded(const UnitKey& key);
-  // A read failed: damage quarantines the id (rule E12), anything else is told to those who wait, and may pass.
+  // A read failed, which may pass: those who wait are told, the recovered log is read again.
   void load_failed(const UnitKey& key, const base::Error& error);
   void apply_tail(Unit& unit);
+  void head_read(Unit& unit, const std::optional<store::StoredHead>& stored);
   void install_run(Unit& unit, const std::string& run_id, const std::optional<store::StoredRun>& stored);
-  void quarantine(Unit& unit, const std::string& why);
+  base::Status make_run(Run& run, const store::StoredRun& stored);
+  bool load_for_tail(Unit& unit);
+  base::Status apply_decision(Unit& unit, core::pb::UnitRecords& records, const std::set<std::string>& deleted_later);
+  void load_tails();
+  void tail_applied(Unit& unit);
   // `then` runs when events [first, …) of the run are in memory (or the read failed).
   void with_events(const UnitKey& key, const std::string& run_id, std::int64_t first,
                    std::move_only_function<void(base::Status)> then);
 
+  // quarantine.cc
+  void quarantine(Unit& unit, const std::string& why, const std::string& run_id = {});
+  void take_quarantine(Unit& unit, core::pb::Quarantine quarantine);
+  // From tail[first] on the recovered log does not fit what is there: that is put aside.
+  void reject_tail(Unit& unit, std::size_t first, const std::string& why);
+  void decide_quarantined(Unit& unit, PendingCommand pending);
+  Result<core::Reply> describe_quarantined(Unit& unit, const std::string& run_id);
+  Result<core::Reply> delete_quarantined(Unit& unit, const core::DeleteWorkflow& command);
+  // Nothing is left of the unit, whatever it was.
+  void wipe(Unit& unit);
+  // False: the history is to be read as always.
+  bool serve_stored_history(const UnitKey& key, const HistoryRequest& request, Done<HistoryPage>& done);
+  bool shows_quarantine(const Unit& unit, const std::string& run_id) const;
+  void show_quarantine(Unit& unit);
+  void show_in_stored_rows(Unit& unit, std::vector<store::VisibilityRow> rows);
+  store::VisibilityRow bare_row(const Unit& unit) const;
+
   // loop.cc
+  void mark_dirty(Unit& unit);
+  void mark_visible(Unit& unit, const std::string& run_id, Run& run);
+  core::pb::UnitRecords& records_of(Unit& unit);
+  core::Decision decide_only(Unit& unit, core::Command command, const core::Volatile& now = {});
   void run_waiting(Unit& unit);
   void decide_now(Unit& unit, PendingCommand pending);
   void install(Unit& unit, core::Decision& decision);
@@ -161,6 +188,7 @@ class Loop {
   void flush(Done<void> done);
   void flush_visibility();
   void visibility_flushed(const base::Status& status);
+  void projected(const std::vector<Unit*>& units);
   store::UnitUpdate update_of(Unit& unit);
   store::RunUpdate update_of(Unit& unit, const std::string& run_id, Run& run);
   store::VisibilityRow visibility_row(const Unit& unit, const std::string& run_id, const Run& run) const;
@@ -189,9 +217,13 @@ class Loop {
   base::Error end_;
 
   std::vector<Unit*> dirty_;
-  std::vector<std::pair<UnitKey, std::string>> visibility_dirty_;
+  std::vector<std::pair<UnitKey, std::string>> visibility_dirty_;  // an empty run id: the workflow id was deleted whole
+  std::vector<store::VisibilityRow> visibility_rows_;              // made already, behind those
   std::deque<std::pair<std::uint64_t, Done<void>>> visibility_waiters_;  // with the number of the flush they wait for
+  std::vector<Done<void>> tail_waiters_;                           // until the recovered log is applied
   std::vector<store::CatalogEntry> catalog_dirty_;
+  std::deque<UnitKey> tails_;           // units of the recovered log that are still to be loaded, oldest first
+  std::size_t tails_left_ = 0, tails_loading_ = 0;
   bool flush_scheduled_ = false, visibility_scheduled_ = false, flushing_ = false;
   std::uint64_t visibility_begun_ = 0, visibility_ended_ = 0;  // flushes, which end in order
   std::uint64_t bytes_since_flush_ = 0;

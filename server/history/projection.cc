@@ -1,6 +1,8 @@
 // Writing behind: visibility within a few tens of milliseconds, states and histories lazily (rules E6, E11). What is written is
 // always the state at one position of the stream, and never before that position is durable.
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "server/core/workflow/describe.h"
 #include "server/history/loop.h"
@@ -42,7 +44,7 @@ store::RunUpdate Loop::update_of(Unit& unit, const std::string& run_id, Run& run
   update.run_id = run_id;
   run.dirty = false;
   if (run.deleted) {
-    update.deleted = true;
+    update.deleted = run.projecting = true;
     return update;
   }
   std::size_t records = 0;
@@ -70,12 +72,19 @@ store::UnitUpdate Loop::update_of(Unit& unit) {
   update.key = unit.key;
   update.shard = unit.shard;
   unit.dirty = false;
+  ++unit.writing;
+  update.wiped = std::exchange(unit.wipe_dirty, false);
   if (unit.head_dirty) {
-    update.head = core::snapshot(unit.head).SerializeAsString();
+    if (!unit.head_unreadable) update.head = core::snapshot(unit.head).SerializeAsString();
     unit.head_dirty = false;
   }
+  if (std::exchange(unit.quarantine_dirty, false)) update.quarantine = unit.quarantine->SerializeAsString();
   for (auto run = unit.runs.begin(); run != unit.runs.end();) {
     if (run->second.dirty) update.runs.push_back(update_of(unit, run->first, run->second));
+    if (unit.quarantine) {  // nothing of it is dispatched or woken
+      ++run;
+      continue;
+    }
     for (core::Task& task : core::tasks_of(run->second.state)) {
       update.ready.push_back({.queue = matching::ready_key({unit.key.namespace_id, task.kind, task.queue}),
                               .priority = task.priority,
@@ -83,8 +92,9 @@ store::UnitUpdate Loop::update_of(Unit& unit) {
                               .run_id = run->first,
                               .task_id = task.scheduled_id});
     }
-    run = run->second.deleted && !run->second.pinned() ? unit.runs.erase(run) : std::next(run);
+    ++run;
   }
+  if (unit.quarantine) return update;
   const Run* current = unit.find(unit.head.head.current_run_id());
   if (current) update.wake = core::next_wake(current->state);
   // What is owed to other ids is looked at first thing after a restart.
@@ -101,15 +111,13 @@ void Loop::flush(Done<void> done) {
   bytes_since_flush_ = 0;
   const Sequence sequence = sequence_;
   auto projection = std::make_shared<store::Projection>();
-  std::vector<Unit*> loading;
-  std::vector<UnitKey> written;
+  std::vector<Unit*> loading, written;
   for (Unit* unit : dirty_) {
-    if (!unit->tail.empty() || !unit->head_loaded || !current_loaded(*unit)) {
+    if (!unit->tail.empty() || !unit->head_loaded || (!unit->quarantine && !current_loaded(*unit))) {
       loading.push_back(unit);  // recovered, not yet in memory: the cursor must not pass it
     } else {
       projection->units.push_back(update_of(*unit));
-      ++unit->writing;
-      written.push_back(unit->key);
+      written.push_back(unit);
       recount(*unit);
     }
   }
@@ -127,16 +135,17 @@ void Loop::flush(Done<void> done) {
       if (loop.get() != this) projection->position = std::min(projection->position, loop->unprojected_from() - 1);
     }
     projection->position = std::max(projection->position, store_.cursor());
-    store_.project(std::move(*projection), [this, written = std::move(written),
-                                            done = std::move(done)](base::Status projected) mutable {
-      executor_.post(base::Lane::kCompletion, 0, [this, projected = std::move(projected), written = std::move(written),
-                                                  done = std::move(done)]() mutable {
-        flushing_ = false;
-        for (const UnitKey& key : written) --find_unit(key)->writing;
-        if (!projected && shared_.options.on_fatal && !shared_.ended.exchange(true)) shared_.options.on_fatal(projected.error());
-        if (!dirty_.empty() || !catalog_dirty_.empty()) schedule_flush();
-        done(std::move(projected));
-      });
+    store_.project(std::move(*projection), [this, written = std::move(written), done = std::move(done)](base::Status status) mutable {
+      executor_.post(base::Lane::kCompletion, 0,
+                     [this, written = std::move(written), status = std::move(status), done = std::move(done)]() mutable {
+                       flushing_ = false;
+                       if (!status && shared_.options.on_fatal && !shared_.ended.exchange(true)) {
+                         shared_.options.on_fatal(status.error());
+                       }
+                       projected(written);
+                       if (!dirty_.empty() || !catalog_dirty_.empty()) schedule_flush();
+                       done(std::move(status));
+                     });
     });
     if (whole) {
       // Later turns are not in this projection: the next one starts after this group. Told to the other loops only now: what they
@@ -145,6 +154,18 @@ void Loop::flush(Done<void> done) {
       group_numbers_.erase(group_numbers_.begin(), group_numbers_.lower_bound(sequence));
     }
   });
+}
+
+// What is deleted is remembered until the store says so too: a read in between would bring it back.
+void Loop::projected(const std::vector<Unit*>& units) {
+  for (Unit* unit : units) {
+    --unit->writing;
+    if (!unit->wipe_dirty) unit->wiped = false;
+    std::erase_if(unit->runs, [](const auto& entry) {
+      const Run& run = entry.second;
+      return run.deleted && run.projecting && !run.dirty && !run.visibility_dirty && !run.pinned();
+    });
+  }
 }
 
 // ---- visibility ----------------------------------------------------------------------------------------------------------------
@@ -160,7 +181,9 @@ store::VisibilityRow Loop::visibility_row(const Unit& unit, const std::string& r
   row.status = run.state.progress.status();
   row.start_time = core::time_of(run.state.start->start_time());
   if (!run.state.running()) row.close_time = core::time_of(run.state.progress.close_time());
-  row.info = core::visibility_info(run.state).SerializeAsString();
+  auto info = core::visibility_info(run.state);
+  if (shows_quarantine(unit, run_id)) core::report_quarantine(info, unit.quarantine->reason());
+  row.info = info.SerializeAsString();
   return row;
 }
 
@@ -169,7 +192,7 @@ void Loop::schedule_visibility() {
   visibility_scheduled_ = true;
   executor_.call_at(executor_.clock().now() + shared_.options.visibility_interval, [this] {
     visibility_scheduled_ = false;
-    if (!visibility_dirty_.empty()) flush_visibility();
+    if (!visibility_dirty_.empty() || !visibility_rows_.empty()) flush_visibility();
   });
 }
 
@@ -179,12 +202,19 @@ void Loop::flush_visibility() {
   auto flush = std::make_shared<store::VisibilityFlush>();
   for (const auto& [key, run_id] : visibility_dirty_) {
     Unit* unit = find_unit(key);
+    if (unit && run_id.empty() && std::exchange(unit->visibility_wiped, false)) {
+      store::VisibilityRow& row = flush->rows.emplace_back();
+      row.namespace_id = key.namespace_id;
+      row.workflow_id = key.id;
+      row.deleted = true;
+    }
     Run* run = unit ? unit->find(run_id) : nullptr;
     if (!run || !run->visibility_dirty) continue;
     run->visibility_dirty = false;
     flush->rows.push_back(visibility_row(*unit, run_id, *run));
   }
   visibility_dirty_.clear();
+  std::ranges::move(std::exchange(visibility_rows_, {}), std::back_inserter(flush->rows));
   ++visibility_begun_;
   const Sequence sequence = sequence_;
   when_durable(sequence, [this, sequence, flush](base::Status status) {
@@ -209,7 +239,8 @@ void Loop::visibility_flushed(const base::Status& status) {
 // not waited for: lists are answered however busy the server is.
 void Loop::await_visibility(Done<void> done) {
   if (ended_) return done(std::unexpected(end_));
-  if (!visibility_dirty_.empty()) flush_visibility();
+  if (tails_left_ > 0) return tail_waiters_.push_back(std::move(done));
+  if (!visibility_dirty_.empty() || !visibility_rows_.empty()) flush_visibility();
   if (visibility_begun_ == visibility_ended_) return done({});
   visibility_waiters_.emplace_back(visibility_begun_, std::move(done));
 }
@@ -257,13 +288,9 @@ void Loop::sweep_retention() {
 }
 
 void Loop::start() {
-  std::vector<UnitKey> recovered;
-  for (const Unit* unit : dirty_) recovered.push_back(unit->key);
-  for (const UnitKey& key : recovered) {
-    Unit& unit = this->unit(key);
-    if (!unit.head_loaded && unit.loads == 0) load_head(unit);
-  }
-  if (!recovered.empty() || !catalog_dirty_.empty()) schedule_flush();
+  tails_left_ = tails_.size();
+  load_tails();
+  if (!dirty_.empty() || !catalog_dirty_.empty()) schedule_flush();
   if (index_ == 0) {
     scan_wakes(std::nullopt);
     executor_.call_at(executor_.clock().now() + kSweep, [this] { sweep_retention(); });

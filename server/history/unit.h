@@ -9,6 +9,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -85,6 +86,7 @@ struct Run {
   core::RunState state;
   EventCache events;
   bool loaded = false;                  // state is what the store and the log say (it may be that there is no such run)
+  bool unreadable = false;              // it is stored, but its state cannot be made of what is stored
   std::list<HistoryWaiter> waiters;
   std::list<AttachedQuery> queries;
   std::set<std::int64_t> externals_in_flight;
@@ -101,6 +103,8 @@ struct Run {
   std::size_t record_bytes = 0;         // stored since
   std::vector<std::string> records;     // not stored yet; kept only for runs with large states
 
+  bool projecting = false;              // its deletion is being written
+
   bool pinned() const { return !waiters.empty() || !queries.empty() || !externals_in_flight.empty(); }
 };
 
@@ -115,16 +119,22 @@ struct Unit {
   core::HeadState head;
   std::map<std::string, Run> runs;      // loaded ones, by run id
   bool head_loaded = false;
+  bool head_unreadable = false;
+  bool stored = false;                  // a head was found in the store when this was loaded
   int loads = 0;                        // reads of the store under way
+  int writing = 0;                      // projections under way that hold it: until they are done the store is behind
   int pins = 0;                         // others that need the runs when they come back
   std::deque<PendingCommand> waiting;   // behind a load, in order
   std::vector<std::pair<store::GroupNumber, core::pb::UnitRecords>> tail;  // of the recovered log, until the head is loaded
+  bool tail_loading = false;            // counted among those that are loaded at a time
 
   Sequence sequence = 0;                // newest turn whose records changed this unit
   store::GroupNumber stored_position = 0;
   bool dirty = false, head_dirty = false;
-  int writing = 0;                      // projections under way that hold it: until they are done the store is behind
-  std::string quarantine;               // not empty: a rule of this id is broken; why (rule E12)
+  std::optional<core::pb::Quarantine> quarantine;   // a rule of this id is broken, and why (rule E12)
+  bool quarantine_dirty = false;
+  bool wiped = false;                   // deleted whole, and the store does not say so yet
+  bool wipe_dirty = false, visibility_wiped = false;
 
   base::TimerId timer = 0;
   Time timer_at = base::kNever;

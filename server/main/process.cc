@@ -48,13 +48,17 @@ int exit_of(const base::Error& error) {
   return error.code == base::Code::kDataLoss ? kExitDataLoss : kExitUnavailable;
 }
 
-void banner(const ServerOptions& options, int port, const DataDirectory& data) {
+void banner(const ServerOptions& options, int port, const DataDirectory& data, std::uint64_t quarantined) {
   std::printf("perdure %s (Temporal API %s)\n", kVersion, kApiVersionText);
   std::printf("gRPC     %s:%d\n", options.ip.c_str(), port);
   if (options.metrics_port != 0)
     std::printf("metrics  http://%s:%d/metrics\n", options.ip.c_str(), options.metrics_port);
   std::printf("data     %s%s\n", data.path().c_str(),
               data.temporary() ? " (temporary, removed at the end)" : "");
+  if (quarantined > 0) {
+    std::printf("warning  %llu quarantined workflow IDs: see TemporalReportedProblems in their lists\n",
+                static_cast<unsigned long long>(quarantined));
+  }
   for (const std::string& line : options.ignored) tell(options, base::LogLevel::kWarn, "flag_ignored", line);
   std::fflush(stdout);
 }
@@ -120,7 +124,12 @@ base::Status Running::start() {
                              "the log cannot be written (" + error.message + "): stopping");
                         log_lost = true;
                         base::raise_stop();
-                      }};
+                      },
+                      .on_quarantine =
+                          [this](const store::UnitKey& key, const std::string& why) {
+                            tell(options, base::LogLevel::kError, "quarantined",
+                                 "workflow ID " + key.id + " of namespace " + key.namespace_id + " is quarantined: " + why);
+                          }};
   for (const auto& executor : executors) wired.executors.push_back(executor.get());
   wiring = std::make_unique<Wiring>(std::move(wired));
   TRY_VOID(wiring->start());
@@ -143,6 +152,7 @@ base::Status Running::start() {
     const core::Namespace* found = catalog->find_by_id(id);
     return found ? found->name() : std::string();
   };
+  sources.quarantined = [this] { return wiring->quarantined(); };
   TRY(metrics, open_metrics(options, std::move(sources)));
   return {};
 }
@@ -194,7 +204,7 @@ int serve(const ServerOptions& options) {
     tell(options, base::LogLevel::kError, "start_failed", started.error().message);
     return running.stop(exit_of(started.error()));
   }
-  banner(options, running.door->port(), *running.data);
+  banner(options, running.door->port(), *running.data, running.wiring->quarantined());
   LOG(kInfo, "started", {{"ip", options.ip}, {"port", running.door->port()}, {"data", running.data->path()}});
   while (!base::wait_for_stop_signal(seconds(3600))) {
   }

@@ -67,6 +67,7 @@ history::HistoryOptions history_options(const WiringOptions& options, catalog::C
   history.limits = options.limits;
   history.cache_bytes = options.cache_bytes;
   history.on_fatal = options.on_fatal;
+  history.on_quarantine = options.on_quarantine;
   return history;
 }
 
@@ -143,5 +144,6 @@ matching::MatchingFigures Wiring::matching_figures() const { return parts_->matc
 std::shared_ptr<const core::Catalog> Wiring::catalog() const { return parts_->catalog.snapshot(); }
 
 const frontend::MethodTable& Wiring::methods() const { return parts_->methods; }
+std::uint64_t Wiring::quarantined() const { return parts_->history.quarantined(); }
 
 }  // namespace perdure::server

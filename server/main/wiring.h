@@ -26,6 +26,7 @@ struct WiringOptions {
   std::string store_name = "memory";
   std::size_t cache_bytes = 256 << 20;         // of loaded executions, in all
   std::function<void(const base::Error&)> on_fatal;
+  std::function<void(const store::UnitKey&, const std::string& why)> on_quarantine;  // of each id that is found broken (rule E12)
 };
 
 class Wiring {
@@ -46,6 +47,8 @@ class Wiring {
   matching::MatchingFigures matching_figures() const;
   // The catalog as it is now: any thread.
   std::shared_ptr<const core::Catalog> catalog() const;
+  // Ids that are quarantined, now. Any thread.
+  std::uint64_t quarantined() const;
 
  private:
   struct Parts;

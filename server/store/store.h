@@ -75,7 +75,9 @@ struct UnitUpdate {
   UnitKey key;
   std::uint32_t shard = 0;
   GroupNumber position = 0;              // newest group whose records of this unit are included
+  bool wiped = false;                    // first everything that is stored of the unit goes: the runs, their rows, the head
   std::optional<std::string> head;       // absent: unchanged. Empty string: the head is deleted
+  std::optional<std::string> quarantine;  // why nobody may touch the unit (rule E12), opaque; absent: unchanged
   std::vector<RunUpdate> runs;
   Time wake = base::kNever;              // replaces: when this unit must be looked at next; kNever: not at all
   std::vector<ReadyTask> ready;          // replaces all ready rows of the unit
@@ -100,7 +102,7 @@ struct VisibilityRow {
   Time start_time{};
   std::optional<Time> close_time;
   std::string info;                      // serialized temporal.api.workflow.v1.WorkflowExecutionInfo, as List answers it
-  bool deleted = false;
+  bool deleted = false;                  // with an empty run id: all rows of the workflow id
 };
 
 struct VisibilityFlush {
@@ -135,7 +137,8 @@ struct ClosedRun {
 // ---- what is read back ----------------------------------------------------------------------------------------------------------
 
 struct StoredHead {
-  std::string head;
+  std::string head;                      // empty: there is none, only a quarantine
+  std::string quarantine;                // empty: the unit is not quarantined
   GroupNumber position = 0;              // groups up to here are included in what is stored of this unit
 };
 
@@ -194,6 +197,7 @@ class Store {
   virtual void read_events(UnitKey key, std::string run_id, std::int64_t first, std::int64_t last, std::size_t max_bytes,
                            Done<std::vector<StoredEvent>> done) = 0;
   virtual Result<std::map<std::string, std::string>> read_catalog() = 0;  // blocking; at start-up
+  virtual Result<std::uint64_t> count_quarantined() = 0;                  // blocking; at start-up
 
   // Units whose stored wake time is at or before `until`, earliest first, beyond `after` (its time and key) when given.
   virtual void scan_wake(Time until, std::optional<WakeEntry> after, std::size_t limit, Done<std::vector<WakeEntry>> done) = 0;

@@ -223,37 +223,6 @@ TEST(E7, AnExternalSignalArrivesOnce) {
   }
 }
 
-// ---- E12: a broken record costs one id -----------------------------------------------------------------
-
-TEST(E12, AnImpossibleRecordQuarantinesOneId) {
-  World world;
-  ASSERT_TRUE(
-      world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("good")));
-  const auto bad =
-      world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("bad"));
-  ASSERT_TRUE(bad);
-  wfs::DescribeNamespaceRequest describe_namespace;
-  describe_namespace.set_namespace_("default");
-  const auto ns = world.call<wfs::DescribeNamespaceResponse>("DescribeNamespace", describe_namespace);
-  internal::v1::Group group;
-  auto& records = *group.add_units();
-  records.set_namespace_id(ns->namespace_info().id());
-  records.set_kind(1);
-  records.set_id("bad");
-  auto& record = *records.add_records();
-  record.set_run_id(bad->run_id());
-  record.set_remove_timer("never started");
-  world.crash_and_plant(group.SerializeAsString());
-  EXPECT_EQ(history_types(world, "good").size(), 2u);
-  const auto refused = world.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution",
-                                                                          describe_request("bad"));
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, base::Code::kFailedPrecondition);
-  EXPECT_NE(refused.error().message.find("quarantined"), std::string::npos);
-  ASSERT_TRUE(
-      world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("another")));
-}
-
 // ---- E16: a reserved poll loses nothing
 // ------------------------------------------------------------------------------------------
 

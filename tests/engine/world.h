@@ -87,6 +87,9 @@ class World {
   // The table of whichever server lives now: calls go to it.
   const frontend::MethodTable& methods() const { return forwarding_; }
   store::MemoryStore& store() { return *memory_; }
+  // What the memory store keeps.
+  store::MemoryContent& content() { return *content_; }
+  std::uint64_t quarantined() const { return wiring_->quarantined(); }
   base::SimDisk& disk() { return *disk_; }
   store::Store& any_store() { return *store_; }
   StallingExecutor& reads() { return *reads_; }  // where the local store reads executions,

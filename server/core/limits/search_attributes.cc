@@ -257,4 +257,13 @@ Payload listed(const Payload& value) {
   return scalar;
 }
 
+Payload keyword_list(const std::vector<std::string>& words) {
+  Payload value;
+  (*value.mutable_metadata())["encoding"] = "json/plain";
+  (*value.mutable_metadata())["type"] = search_attribute_type_name(kList);
+  // What is no UTF-8 (a damaged name in a reason) is replaced.
+  value.set_data(json(words).dump(-1, ' ', false, json::error_handler_t::replace));
+  return value;
+}
+
 }  // namespace perdure::core

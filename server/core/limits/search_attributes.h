@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "server/core/catalog.h"
@@ -39,5 +40,8 @@ void merge(temporal::api::common::v1::Memo& memo, const temporal::api::common::v
 
 // As lists show it: a list of one element is a scalar, except where the type is a list.
 temporal::api::common::v1::Payload listed(const temporal::api::common::v1::Payload& value);
+
+// A value of type KeywordList.
+temporal::api::common::v1::Payload keyword_list(const std::vector<std::string>& words);
 
 }  // namespace perdure::core

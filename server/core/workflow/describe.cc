@@ -155,6 +155,11 @@ Decision describe_workflow(UnitDraft& unit, DescribeWorkflow command) {
   return unit.finish(std::move(response));
 }
 
+void report_quarantine(workflow::WorkflowExecutionInfo& info, const std::string& why) {
+  auto& value = (*info.mutable_search_attributes()->mutable_indexed_fields())["TemporalReportedProblems"];
+  value = keyword_list({"category=Quarantined", "cause=" + why});
+}
+
 workflow::WorkflowExecutionInfo visibility_info(const RunState& run) {
   workflow::WorkflowExecutionInfo info = basic_info(run);
   if (!run.running()) set_sizes(info, run);

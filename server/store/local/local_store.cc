@@ -215,6 +215,12 @@ Result<std::map<std::string, std::string>> LocalStore::read_catalog() {
   return std::move(*catalog);
 }
 
+Result<std::uint64_t> LocalStore::count_quarantined() {
+  std::optional<Result<std::uint64_t>> count;
+  parts_->options.reads->run_and_wait([&] { count = parts_->reader->quarantined(); });
+  return std::move(*count);
+}
+
 void LocalStore::scan_wake(Time until, std::optional<WakeEntry> after, std::size_t limit,
                            Done<std::vector<WakeEntry>> done) {
   read(std::move(done),

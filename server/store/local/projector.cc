@@ -29,8 +29,8 @@ struct Projector::Statements {
   Statement begin, commit, rollback, set_cursor;
   Statement find_namespace, add_namespace;
   Statement find_unit, add_unit, delete_unit, unit_has_head, unit_has_run;
-  Statement find_run, add_run_number, delete_run_number;
-  Statement find_head, put_head, keep_head, delete_head;
+  Statement find_run, runs_of, add_run_number, delete_run_number, delete_number;
+  Statement find_head, put_head, keep_head, put_quarantine, wipe_head, delete_head;
   Statement put_run, has_run, delete_run, last_record, add_record, delete_records;
   Statement last_events, add_events, delete_events;
   Statement add_wake, delete_wake, add_ready, delete_ready;
@@ -74,14 +74,20 @@ Status Projector::prepare() {
       {&s.find_unit, "SELECT unit, namespace, kind, id FROM units WHERE hash = ?"},
       {&s.add_unit, "INSERT INTO units VALUES (?, ?, ?, ?, ?)"},
       {&s.delete_unit, "DELETE FROM units WHERE unit = ?"},
-      {&s.unit_has_head, "SELECT head IS NOT NULL OR wake IS NOT NULL OR ready IS NOT NULL FROM heads WHERE unit = ?"},
+      {&s.unit_has_head, "SELECT head IS NOT NULL OR wake IS NOT NULL OR ready IS NOT NULL OR quarantine IS NOT NULL FROM heads"
+                         " WHERE unit = ?"},
       {&s.unit_has_run, "SELECT 1 FROM run_numbers WHERE unit = ? LIMIT 1"},
       {&s.find_run, "SELECT run FROM run_numbers WHERE unit = ? AND run_id = ?"},
+      {&s.runs_of, "SELECT run FROM run_numbers WHERE unit = ?"},
+      {&s.delete_number, "DELETE FROM run_numbers WHERE unit = ?1 AND run = ?2"},
       {&s.add_run_number, "INSERT INTO run_numbers VALUES (?, ?, ?)"},
       {&s.delete_run_number, "DELETE FROM run_numbers WHERE unit = ? AND run_id = ?"},
       {&s.find_head, "SELECT position, wake, ready FROM heads WHERE unit = ?"},
-      {&s.put_head, "INSERT OR REPLACE INTO heads VALUES (?, ?, ?, ?, ?, ?)"},
-      {&s.keep_head, "INSERT INTO heads VALUES (?, ?, ?, ?, ?, NULL) ON CONFLICT(unit) DO UPDATE SET"
+      {&s.put_head, "INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, NULL) ON CONFLICT(unit) DO UPDATE SET shard = excluded.shard,"
+                    " position = excluded.position, wake = excluded.wake, ready = excluded.ready, head = excluded.head"},
+      {&s.wipe_head, "UPDATE heads SET head = NULL, quarantine = NULL WHERE unit = ?"},
+      {&s.put_quarantine, "UPDATE heads SET quarantine = ?2 WHERE unit = ?1"},
+      {&s.keep_head, "INSERT INTO heads VALUES (?, ?, ?, ?, ?, NULL, NULL) ON CONFLICT(unit) DO UPDATE SET"
                      " shard = excluded.shard, position = excluded.position, wake = excluded.wake, ready = excluded.ready"},
       {&s.delete_head, "DELETE FROM heads WHERE unit = ?"},
       {&s.put_run, "INSERT OR REPLACE INTO runs VALUES (?, ?, ?)"},
@@ -243,6 +249,7 @@ Status Projector::update_unit(const UnitUpdate& update, const UnitPlace& place) 
   }
   if (update.position < position) return {};
   const bool append_records = update.position > position;  // otherwise they are stored already
+  if (update.wiped && append_records && !place.is_new) TRY_VOID(wipe(place));
   const std::string new_ready = pack_ready(update.ready);
   Statement& put = update.head ? statements_->put_head : statements_->keep_head;
   put.bind(place.unit).bind(update.shard).bind(static_cast<std::int64_t>(update.position));
@@ -250,8 +257,12 @@ Status Projector::update_unit(const UnitUpdate& update, const UnitPlace& place) 
   new_ready.empty() ? put.bind_null() : put.bind_blob(new_ready);
   if (update.head) update.head->empty() ? put.bind_null() : put.bind_blob(*update.head);
   TRY_VOID(put.run());
+  if (update.quarantine) {
+    Statement& quarantine = statements_->put_quarantine.bind(place.unit);
+    TRY_VOID((update.quarantine->empty() ? quarantine.bind_null() : quarantine.bind_blob(*update.quarantine)).run());
+  }
   TRY_VOID(update_index(update, place, old_wake, had_wake, old_ready, new_ready));
-  bool shrinks = update.head && update.head->empty();
+  bool shrinks = update.wiped || (update.head && update.head->empty());
   for (const RunUpdate& run : update.runs) {
     if (run.deleted) {
       TRY_VOID(delete_run(place, run.run_id));
@@ -362,15 +373,48 @@ Status Projector::add_events(const RunPlace& place, const std::vector<StoredEven
 Status Projector::delete_run(const UnitPlace& unit, const std::string& run_id) {
   TRY(const std::int64_t run, find_run(unit, run_id));
   if (run == 0) return {};
-  deleted_ = true;
-  TRY_VOID(statements_->delete_run.bind(run).run());
-  TRY_VOID(statements_->delete_records.bind(first_row(run)).bind(last_row(run)).run());
-  TRY_VOID(statements_->delete_events.bind(first_row(run)).bind(last_row(run)).run());
-  TRY_VOID(statements_->delete_visibility.bind(run).run());
+  TRY_VOID(delete_run(run));
   const StoredRunId stored(run_id);
   Statement& remove = statements_->delete_run_number.bind(unit.unit);
   bind_run_id(remove, stored);
   return remove.run();
+}
+
+Status Projector::delete_run(std::int64_t run) {
+  deleted_ = true;
+  TRY_VOID(statements_->delete_run.bind(run).run());
+  TRY_VOID(statements_->delete_records.bind(first_row(run)).bind(last_row(run)).run());
+  TRY_VOID(statements_->delete_events.bind(first_row(run)).bind(last_row(run)).run());
+  return statements_->delete_visibility.bind(run).run();
+}
+
+Result<bool> Projector::is_stored(std::int64_t run) {
+  TRY(const bool stored, statements_->has_run.bind(run).next());
+  statements_->has_run.reset();
+  return stored;
+}
+
+Result<std::vector<std::int64_t>> Projector::runs_of(const UnitPlace& unit) {
+  std::vector<std::int64_t> runs;
+  Statement& each = statements_->runs_of.bind(unit.unit);
+  for (;;) {
+    TRY(const bool row, each.next());
+    if (!row) return runs;
+    runs.push_back(each.number(0));
+  }
+}
+
+// The runs and the content of the head; its row, which says the position and what is indexed, is written next. A run that is only
+// listed yet belongs to the time after: its row stays.
+Status Projector::wipe(const UnitPlace& unit) {
+  TRY(const auto runs, runs_of(unit));
+  for (const std::int64_t run : runs) {
+    TRY(const bool stored, is_stored(run));
+    if (!stored) continue;
+    TRY_VOID(delete_run(run));
+    TRY_VOID(statements_->delete_number.bind(unit.unit).bind(run).run());
+  }
+  return statements_->wipe_head.bind(unit.unit).run();
 }
 
 Status Projector::update_catalog(const CatalogEntry& entry) {
@@ -384,6 +428,16 @@ Status Projector::update_visibility(const VisibilityRow& row) {
   const UnitKey key{row.namespace_id, Kind::kWorkflow, row.workflow_id};
   TRY(const UnitPlace unit, place_unit(key));
   const StoredRunId run_id(row.run_id);
+  if (row.deleted && row.run_id.empty()) {
+    TRY(const auto runs, runs_of(unit));
+    deleted_ = true;
+    for (const std::int64_t run : runs) {
+      TRY_VOID(statements_->delete_visibility.bind(run).run());
+      TRY(const bool stored, is_stored(run));
+      if (!stored) TRY_VOID(statements_->delete_number.bind(unit.unit).bind(run).run());
+    }
+    return drop_if_empty(key, unit);
+  }
   if (row.deleted) {
     TRY(const std::int64_t run, find_run(unit, row.run_id));
     if (run != 0) {

@@ -58,6 +58,10 @@ class Projector {
   base::Status add_records(std::int64_t run, const std::vector<std::string>& records, bool append_records);
   base::Status add_events(const RunPlace& place, const std::vector<StoredEvent>& events);
   base::Status delete_run(const UnitPlace& unit, const std::string& run_id);
+  base::Status delete_run(std::int64_t run);  // but for its number
+  base::Result<bool> is_stored(std::int64_t run);
+  base::Result<std::vector<std::int64_t>> runs_of(const UnitPlace& unit);
+  base::Status wipe(const UnitPlace& unit);
   base::Status drop_if_empty(const UnitKey& key, const UnitPlace& unit);
   base::Status update_catalog(const CatalogEntry& entry);
   base::Status update_visibility(const VisibilityRow& row);

@@ -18,8 +18,8 @@ constexpr int kRunning = 1;               // WORKFLOW_EXECUTION_STATUS_RUNNING: 
 }  // namespace
 
 struct Reader::Statements {
-  Statement find_namespace, namespace_id, find_unit, find_run, head, run, records, event_row, events, catalog, wake, ready,
-      closed;
+  Statement find_namespace, namespace_id, find_unit, find_run, head, run, records, event_row, events, catalog, quarantined, wake,
+      ready, closed;
 };
 
 Reader::Reader(std::unique_ptr<Connection> connection, const base::Clock& clock, base::Duration limit)
@@ -50,12 +50,13 @@ Status Reader::prepare() {
       {&s.namespace_id, "SELECT id FROM namespaces WHERE number = ?"},
       {&s.find_unit, "SELECT unit, namespace, kind, id FROM units WHERE hash = ?"},
       {&s.find_run, "SELECT run FROM run_numbers WHERE unit = ? AND run_id = ?"},
-      {&s.head, "SELECT head, position FROM heads WHERE unit = ? AND head IS NOT NULL"},
+      {&s.head, "SELECT head, quarantine, position FROM heads WHERE unit = ? AND (head IS NOT NULL OR quarantine IS NOT NULL)"},
       {&s.run, "SELECT snapshot, records FROM runs WHERE run = ?"},
       {&s.records, "SELECT records FROM records WHERE run_n BETWEEN ? AND ? ORDER BY run_n"},
       {&s.event_row, "SELECT run_event FROM events WHERE run_event BETWEEN ? AND ? ORDER BY run_event DESC LIMIT 1"},
       {&s.events, "SELECT run_event, events FROM events WHERE run_event BETWEEN ? AND ? ORDER BY run_event"},
       {&s.catalog, "SELECT key, value FROM catalog"},
+      {&s.quarantined, "SELECT count(*) FROM heads WHERE quarantine IS NOT NULL"},
       {&s.wake, "SELECT time, namespace, kind, id FROM wake WHERE time <= ?1 AND (time, namespace, kind, id) > (?2, ?3, ?4, ?5)"
                 " ORDER BY time, namespace, kind, id LIMIT ?6"},
       {&s.ready, "SELECT priority, time, namespace, kind, id, run_id, task FROM ready WHERE queue = ?1"
@@ -126,7 +127,7 @@ Result<std::optional<StoredHead>> Reader::head(const UnitKey& key) {
   Statement& find = statements_->head.bind(unit);
   TRY(const bool row, find.next());
   if (!row) return std::nullopt;
-  StoredHead found{std::string(find.bytes(0)), static_cast<GroupNumber>(find.number(1))};
+  StoredHead found{std::string(find.bytes(0)), std::string(find.bytes(1)), static_cast<GroupNumber>(find.number(2))};
   find.reset();
   return found;
 }
@@ -192,6 +193,14 @@ Result<std::map<std::string, std::string>> Reader::catalog() {
     if (!row) return found;
     found.emplace(statements_->catalog.bytes(0), statements_->catalog.bytes(1));
   }
+}
+
+Result<std::uint64_t> Reader::quarantined() {
+  start_clock();
+  TRY(const bool row, statements_->quarantined.next());
+  const auto count = row ? static_cast<std::uint64_t>(statements_->quarantined.number(0)) : 0;
+  statements_->quarantined.reset();
+  return count;
 }
 
 // ---- indexes --------------------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ class Reader {
   base::Result<std::vector<StoredEvent>> events(const UnitKey& key, const std::string& run_id, std::int64_t first,
                                                 std::int64_t last, std::size_t max_bytes);
   base::Result<std::map<std::string, std::string>> catalog();
+  base::Result<std::uint64_t> quarantined();
   base::Result<std::vector<WakeEntry>> wake(Time until, const std::optional<WakeEntry>& after, std::size_t limit);
   base::Result<std::vector<ReadyEntry>> ready(const std::string& queue, const std::optional<ReadyEntry>& after,
                                               std::size_t limit);

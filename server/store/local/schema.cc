@@ -25,7 +25,8 @@ CREATE TABLE run_numbers(unit INTEGER NOT NULL, run_id BLOB NOT NULL, run INTEGE
                          PRIMARY KEY(unit, run_id)) WITHOUT ROWID;
 
 CREATE TABLE heads(unit INTEGER PRIMARY KEY, shard INTEGER NOT NULL, position INTEGER NOT NULL, wake INTEGER, ready BLOB,
-                   head BLOB);
+                   head BLOB, quarantine BLOB);
+CREATE INDEX quarantined ON heads(unit) WHERE quarantine IS NOT NULL;
 CREATE TABLE runs(run INTEGER PRIMARY KEY, snapshot BLOB NOT NULL, records BLOB);
 CREATE TABLE records(run_n INTEGER PRIMARY KEY, records BLOB NOT NULL);
 CREATE TABLE events(run_event INTEGER PRIMARY KEY, count INTEGER NOT NULL, events BLOB NOT NULL);

@@ -35,12 +35,31 @@ void MemoryContent::remove_visibility(const std::string& namespace_id, const std
   visibility.erase(found);
 }
 
+void MemoryContent::remove_visibility_of(const std::string& namespace_id, const std::string& workflow_id) {
+  std::vector<std::string> runs;
+  for (auto row = visibility.lower_bound({namespace_id, ""}); row != visibility.end() && row->first.first == namespace_id; ++row) {
+    if (row->second.workflow_id == workflow_id) runs.push_back(row->first.second);
+  }
+  for (const std::string& run_id : runs) remove_visibility(namespace_id, run_id);
+}
+
+// A run that is only listed yet belongs to the time after: its row stays.
+void MemoryContent::wipe(const UnitKey& key) {
+  Unit& unit = units[key];
+  unit.head.clear();
+  unit.quarantine.clear();
+  for (const auto& [run_id, run] : unit.runs) remove_visibility(key.namespace_id, run_id);
+  unit.runs.clear();
+}
+
 void MemoryContent::update_unit(const UnitUpdate& update) {
+  if (const auto stored = units.find(update.key); stored != units.end() && update.position < stored->second.position) return;
   Unit& unit = units[update.key];
-  if (update.position < unit.position) return;
   const bool append_records = update.position > unit.position;  // otherwise they are stored already
+  if (update.wiped && append_records) wipe(update.key);
   unit.position = update.position;
   if (update.head) unit.head = *update.head;
+  if (update.quarantine) unit.quarantine = *update.quarantine;
   for (const RunUpdate& run : update.runs) {
     if (run.deleted) {
       unit.runs.erase(run.run_id);
@@ -59,7 +78,7 @@ void MemoryContent::update_unit(const UnitUpdate& update) {
   for (const ReadyTask& task : unit.ready) {
     ready[task.queue].emplace(task.priority, task.time, update.key, task.run_id, task.task_id);
   }
-  const bool empty = unit.head.empty() && unit.runs.empty() && unit.ready.empty() && unit.wake == base::kNever;
+  const bool empty = unit.head.empty() && unit.quarantine.empty() && unit.runs.empty() && unit.ready.empty() && unit.wake == base::kNever;
   if (empty) units.erase(update.key);
 }
 
@@ -81,6 +100,10 @@ Status MemoryContent::project(const Projection& projection) {
 Status MemoryContent::project_visibility(const VisibilityFlush& flush) {
   if (flush.position > last) return base::fail(base::Code::kInvalidArgument, "visibility of a group that is not durable");
   for (const VisibilityRow& row : flush.rows) {
+    if (row.deleted && row.run_id.empty()) {
+      remove_visibility_of(row.namespace_id, row.workflow_id);
+      continue;
+    }
     remove_visibility(row.namespace_id, row.run_id);
     if (row.deleted) continue;
     auto [place, added] = visibility.emplace(std::pair(row.namespace_id, row.run_id), row);

@@ -18,6 +18,7 @@ struct MemoryContent {
   };
   struct Unit {
     std::string head;                      // empty: none
+    std::string quarantine;                // empty: not quarantined
     GroupNumber position = 0;
     Time wake = base::kNever;
     std::vector<ReadyTask> ready;
@@ -58,6 +59,8 @@ struct MemoryContent {
  private:
   void update_unit(const UnitUpdate& update);
   void remove_visibility(const std::string& namespace_id, const std::string& run_id);
+  void remove_visibility_of(const std::string& namespace_id, const std::string& workflow_id);
+  void wipe(const UnitKey& key);
 };
 
 }  // namespace perdure::store

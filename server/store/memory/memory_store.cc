@@ -132,8 +132,9 @@ GroupNumber MemoryStore::visibility_cursor() const { return open_->visibility_cu
 void MemoryStore::read_head(UnitKey key, Done<std::optional<StoredHead>> done) {
   run(std::move(done), [key = std::move(key)](Open& open) -> Result<std::optional<StoredHead>> {
     auto unit = open.content->units.find(key);
-    if (unit == open.content->units.end() || unit->second.head.empty()) return std::nullopt;
-    return StoredHead{unit->second.head, unit->second.position};
+    if (unit == open.content->units.end() ||
+        (unit->second.head.empty() && unit->second.quarantine.empty())) return std::nullopt;
+    return StoredHead{unit->second.head, unit->second.quarantine, unit->second.position};
   });
 }
 
@@ -156,6 +157,12 @@ void MemoryStore::read_events(UnitKey key, std::string run_id, std::int64_t firs
 }
 
 Result<std::map<std::string, std::string>> MemoryStore::read_catalog() { return open_->content->catalog; }
+
+Result<std::uint64_t> MemoryStore::count_quarantined() {
+  std::uint64_t count = 0;
+  for (const auto& [key, unit] : open_->content->units) count += unit.quarantine.empty() ? 0 : 1;
+  return count;
+}
 
 void MemoryStore::scan_wake(Time until, std::optional<WakeEntry> after, std::size_t limit,
                             Done<std::vector<WakeEntry>> done) {

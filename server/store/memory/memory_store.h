@@ -44,6 +44,7 @@ class MemoryStore : public Store {
   void read_events(UnitKey key, std::string run_id, std::int64_t first, std::int64_t last, std::size_t max_bytes,
                    Done<std::vector<StoredEvent>> done) override;
   Result<std::map<std::string, std::string>> read_catalog() override;
+  Result<std::uint64_t> count_quarantined() override;
   void scan_wake(Time until, std::optional<WakeEntry> after, std::size_t limit, Done<std::vector<WakeEntry>> done) override;
   void scan_ready(std::string queue, std::optional<ReadyEntry> after, std::size_t limit,
                   Done<std::vector<ReadyEntry>> done) override;
