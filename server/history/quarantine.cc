@@ -221,8 +221,10 @@ void Loop::show_in_stored_rows(Unit& unit, std::vector<store::VisibilityRow> row
   for (store::VisibilityRow& row : rows) {
     if (!(any && !shown) && !shows_quarantine(unit, row.run_id)) continue;
     shown = true;
-    const Run* run = unit.find(row.run_id);
-    if (run && run->state.exists()) continue;  // its own row says so
+    if (Run* run = unit.find(row.run_id); run && run->state.exists()) {  // loaded meanwhile
+      mark_visible(unit, row.run_id, *run);
+      continue;
+    }
     temporal::api::workflow::v1::WorkflowExecutionInfo info;
     if (!info.ParseFromString(row.info)) continue;
     core::report_quarantine(info, unit.quarantine->reason());
