@@ -129,6 +129,9 @@ void on_loop(Shared& shared, const UnitKey& key, base::Lane lane, std::size_t by
   if (shared.ended)
     return done(std::unexpected(
         base::Error{base::Code::kUnavailable, "the server has lost its log; please retry", {}}));
+  if (shared.options.store->statistics().unprojected_bytes > 2 * shared.options.refuse_bytes) {
+    return done(std::unexpected(core::overloaded("the server is far behind with writing to its database; please retry")));
+  }
   Loop& loop = shared.loop_of(key);
   auto kept = std::make_shared<Done<T>>(std::move(done));
   const auto held = static_cast<std::int64_t>(bytes);
@@ -150,7 +153,7 @@ std::optional<base::Error> refuse_new_work(Shared& shared) {
     shared.refused_low_space.fetch_add(1, std::memory_order_relaxed);
     return core::overloaded("the disk is almost full: new work is refused until space is freed");
   }
-  if (now.unprojected_bytes > shared.options.refuse_bytes) {
+  if (now.unprojected_bytes > std::min(shared.options.refuse_bytes, shared.options.replay_bytes)) {
     shared.refused_unprojected.fetch_add(1, std::memory_order_relaxed);
     return core::overloaded("the server is behind with writing to its database; please retry");
   }

@@ -193,7 +193,10 @@ class Loop {
   store::RunUpdate update_of(Unit& unit, const std::string& run_id, Run& run);
   store::VisibilityRow visibility_row(const Unit& unit, const std::string& run_id, const Run& run) const;
   store::GroupNumber group_of(Sequence sequence) const;
+  bool pressed() const;
   void sweep_retention();
+  void sweep_namespace(const std::string& id);
+  void after_sweep(const std::string& id, std::size_t found, std::size_t removed);
 
   Shared& shared_;
   const std::size_t index_;

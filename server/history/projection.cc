@@ -15,6 +15,7 @@ constexpr auto kWakeHorizon = std::chrono::seconds(20);
 constexpr auto kWakeScan = std::chrono::seconds(5);
 constexpr auto kSweep = std::chrono::seconds(30);
 constexpr std::size_t kScan = 256;
+constexpr std::size_t kSweepPage = 512;
 
 }  // namespace
 
@@ -23,8 +24,13 @@ store::GroupNumber Loop::group_of(Sequence sequence) const {
   return found == group_numbers_.end() ? shared_.stream->durable() : found->second;
 }
 
+// What is not projected would take long to replay: no pause between two flushes.
+bool Loop::pressed() const {
+  return bytes_since_flush_ > 0 && store_.statistics().unprojected_bytes > shared_.options.replay_bytes / 2;
+}
+
 void Loop::schedule_flush() {
-  const bool early = bytes_since_flush_ >= shared_.options.flush_bytes;
+  const bool early = bytes_since_flush_ >= shared_.options.flush_bytes || (!flushing_ && pressed());
   if (early && !flushing_) {
     bytes_since_flush_ = 0;
     executor_.post(base::Lane::kCompletion, 0, [this] { flush([](base::Status) {}); });
@@ -247,44 +253,78 @@ void Loop::await_visibility(Done<void> done) {
 
 // ---- wakes of units that are not in memory, retention ---------------------------------------------------------------------------
 
+// Page by page, oldest first: the next one when this one is decided, so that a storm of timers comes behind live traffic.
 void Loop::scan_wakes(std::optional<store::WakeEntry> after) {
   const Time now = executor_.clock().now();
   store_.scan_wake(now + kWakeHorizon, std::move(after), kScan, [this](Result<std::vector<store::WakeEntry>> entries) {
     executor_.post(base::Lane::kCompletion, 0, [this, entries = std::move(entries)] {
       if (ended_) return;
+      auto left = std::make_shared<std::size_t>(entries ? entries->size() + 1 : 1);
+      const auto decided = [this, left, full = entries && entries->size() == kScan,
+                            last = entries && !entries->empty() ? entries->back() : store::WakeEntry{}] {
+        if (--*left > 0 || ended_) return;
+        if (full) return scan_wakes(last);
+        executor_.call_at(executor_.clock().now() + kWakeScan, [this] { scan_wakes(std::nullopt); });
+      };
+      const auto back = [this, decided] { executor_.post(base::Lane::kCompletion, 0, decided); };
       if (entries) {
         for (const store::WakeEntry& entry : *entries) {
           Loop& there = shared_.loop_of(entry.key);
-          there.executor_.post(base::Lane::kInternal, 0, [&there, key = entry.key] {
-            if (Unit* unit = there.find_unit(key); unit && unit->head_loaded) return;  // in memory: it has its own timer
-            there.decide(key, core::Wake{}, [](Result<core::Reply>) {});
+          there.executor_.post(base::Lane::kCompletion, 0, [&there, key = entry.key, back] {
+            if (Unit* unit = there.find_unit(key); unit && unit->head_loaded) return back();  // in memory: it has its own timer
+            there.decide(key, core::Wake{}, [back](Result<core::Reply>) { back(); });
           });
         }
-        if (entries->size() == kScan) return scan_wakes(entries->back());
       }
-      executor_.call_at(executor_.clock().now() + kWakeScan, [this] { scan_wakes(std::nullopt); });
+      decided();
     });
   });
 }
 
+// ---- retention -------------------------------------------------------------------------------------------------------------------
+
 void Loop::sweep_retention() {
   if (ended_) return;
-  const Time now = executor_.clock().now();
   const auto catalog = shared_.options.catalog->snapshot();
   for (const auto& [id, ns] : catalog->by_id) {
-    if (ns->retention() == 0) continue;
-    store_.list_closed_before(id, now - base::Duration(ns->retention()), kScan, [this](Result<std::vector<store::ClosedRun>> runs) {
-      if (!runs) return;
+    if (ns->retention() != 0) sweep_namespace(id);
+  }
+  executor_.call_at(executor_.clock().now() + kSweep, [this] { sweep_retention(); });
+}
+
+// The oldest closed runs, a page at a time, until none is over its time.
+void Loop::sweep_namespace(const std::string& id) {
+  const auto catalog = shared_.options.catalog->snapshot();
+  const core::Namespace* ns = catalog->find_by_id(id);
+  if (!ns || ns->retention() == 0 || ended_) return;
+  const Time before = executor_.clock().now() - base::Duration(ns->retention());
+  store_.list_closed_before(id, before, kSweepPage, [this, id](Result<std::vector<store::ClosedRun>> runs) {
+    executor_.post(base::Lane::kCompletion, 0, [this, id, runs = std::move(runs)] {
+      if (!runs || runs->empty() || ended_) return;
+      struct Page {
+        std::size_t left, removed = 0;
+      };
+      auto page = std::make_shared<Page>(Page{runs->size()});
       for (const store::ClosedRun& closed : *runs) {
         Loop& there = shared_.loop_of(closed.key);
-        there.executor_.post(base::Lane::kInternal, 0, [&there, closed] {
+        there.executor_.post(base::Lane::kCompletion, 0, [this, &there, closed, page, id, found = runs->size()] {
           there.decide(closed.key, core::DeleteWorkflow{.run_id = closed.run_id, .even_if_running = false},
-                       [](Result<core::Reply>) {});
+                       [this, page, id, found](Result<core::Reply> reply) {
+                         executor_.post(base::Lane::kCompletion, 0, [this, page, id, found, removed = reply.has_value()] {
+                           page->removed += removed ? 1 : 0;
+                           if (--page->left == 0) after_sweep(id, found, page->removed);
+                         });
+                       });
         });
       }
     });
-  }
-  executor_.call_at(now + kSweep, [this] { sweep_retention(); });
+  });
+}
+
+// A full page has more behind it, which is seen when the rows of this one are gone; unless none could be removed.
+void Loop::after_sweep(const std::string& id, std::size_t found, std::size_t removed) {
+  if (found < kSweepPage || removed == 0 || ended_) return;
+  executor_.call_at(executor_.clock().now() + 2 * shared_.options.visibility_interval, [this, id] { sweep_namespace(id); });
 }
 
 void Loop::start() {

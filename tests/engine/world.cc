@@ -59,7 +59,7 @@ base::Status World::open_store() {
                                    .seed = base::derive_seed(options_.seed, life_)};
   options.segment_bytes = options_.segment_bytes;
   options.checkpoint_bytes = options_.checkpoint_bytes;
-  options.space = {.ballast_bytes = 0, .low_mark = 0, .critical_mark = 0};
+  options.space = options_.space;
   TRY(store_, store::LocalStore::open(std::move(options)));
   return {};
 }
@@ -82,7 +82,7 @@ base::Status World::begin() {
   wiring_ = std::make_unique<server::Wiring>(std::move(wiring));
   TRY_VOID(wiring_->start());
   std::optional<base::Status> ready;
-  wiring_->ensure_namespace("default", std::chrono::hours(24),
+  wiring_->ensure_namespace("default", options_.retention,
                             [&](base::Status status) { ready = std::move(status); });
   scheduler.run_until_idle();
   if (!ready) return base::fail(base::Code::kUnavailable, "the namespace is not there");

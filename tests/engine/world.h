@@ -72,6 +72,8 @@ struct WorldOptions {
   std::shared_ptr<base::SimDisk> disk;  // with what is on it; absent: a new one
   std::size_t segment_bytes = 64 << 10;
   std::uint64_t checkpoint_bytes = 256 << 10;
+  store::local::SpaceLimits space{.ballast_bytes = 0, .low_mark = 0, .critical_mark = 0};
+  base::Duration retention = std::chrono::hours(24);  // of the namespace `default`
   // What the store sees of the disk (a test's wrapper); absent: the disk itself.
   std::function<std::unique_ptr<base::Disk>(base::SimDisk&)> wrap;
 };

@@ -419,5 +419,51 @@ TYPED_TEST(StoreTest, ProjectionAndLogAgreeAfterACrash) {  // E10
   ASSERT_TRUE(this->append("on"));
 }
 
+// ---- quarantine -----------------------------------------------------------------------------------------------------------------
+
+TYPED_TEST(StoreTest, AQuarantineStandsBesideTheHead) {  // E12
+  for (int n = 1; n <= 3; ++n) ASSERT_TRUE(this->append());
+  ASSERT_TRUE(this->project(UnitUpdate{.key = unit("a"), .position = 1, .head = "head", .wake = at(5)}));
+  ASSERT_TRUE(this->project(UnitUpdate{.key = unit("a"), .position = 2, .quarantine = "why"}));
+  ASSERT_TRUE(this->project(UnitUpdate{.key = unit("b"), .position = 2, .quarantine = "no head"}));
+  this->driver_.crash();
+  static_cast<void>(this->replayed(3));
+  for (int life = 0; life < 2; ++life) {
+    EXPECT_EQ(this->head(unit("a"))->head, "head");
+    EXPECT_EQ(this->head(unit("a"))->quarantine, "why");
+    EXPECT_EQ(this->head(unit("b"))->head, "");
+    EXPECT_EQ(this->head(unit("b"))->quarantine, "no head");
+    EXPECT_EQ(this->store().count_quarantined().value(), 2u);
+    EXPECT_TRUE(this->wake(at(9)).empty());
+  }
+  ASSERT_TRUE(this->project(UnitUpdate{.key = unit("a"), .position = 3, .head = "newer"}));
+  EXPECT_EQ(this->head(unit("a"))->quarantine, "why");  // absent: unchanged
+  ASSERT_TRUE(this->project(UnitUpdate{.key = unit("b"), .position = 3, .wiped = true}));
+  EXPECT_FALSE(this->head(unit("b")));
+  EXPECT_EQ(this->store().count_quarantined().value(), 1u);
+}
+
+TYPED_TEST(StoreTest, AWipedUnitKeepsOnlyWhatComesAfter) {  // E12
+  const std::string other = "99999999-2222-4333-8444-555555555555";
+  for (int n = 1; n <= 2; ++n) ASSERT_TRUE(this->append());
+  ASSERT_TRUE(this->show({.position = 1, .rows = {row("a", kRun, 1, 1, {}), row("c", "of c", 1, 1, {})}}));
+  ASSERT_TRUE(this->project(UnitUpdate{
+      .key = unit("a"), .position = 1, .head = "head", .quarantine = "why", .runs = {{.run_id = kRun, .snapshot = "s", .events = {event(1)}}}}));
+  // Deleted whole and used again, in one flush: the listing first.
+  VisibilityRow gone{.namespace_id = "ns", .workflow_id = "a", .deleted = true};
+  ASSERT_TRUE(this->show({.position = 2, .rows = {gone, row("a", other, 1, 2, {})}}));
+  const UnitUpdate update{.key = unit("a"), .position = 2, .wiped = true, .head = "new", .runs = {{.run_id = other, .snapshot = "t"}}};
+  for (int repeat = 0; repeat < 2; ++repeat) {
+    ASSERT_TRUE(this->project(update));
+    EXPECT_FALSE(this->run(unit("a"), kRun));
+    EXPECT_TRUE(this->events(unit("a"), 1, 9).empty());
+    EXPECT_EQ(this->run(unit("a"), other)->snapshot, "t");
+    EXPECT_EQ(this->head(unit("a"))->head, "new");
+    EXPECT_EQ(this->head(unit("a"))->quarantine, "");
+    EXPECT_EQ(this->run_ids(this->list({.filter = {.namespace_id = "ns", .workflow_id = "a"}})), std::vector<std::string>{other});
+    EXPECT_EQ(this->count({.namespace_id = "ns"}), 2);
+  }
+}
+
 }  // namespace
 }  // namespace perdure::store::conformance

@@ -1,5 +1,7 @@
 #include "server/store/local/local_store.h"
 
+#include <deque>
+#include <functional>
 #include <utility>
 
 #include "server/store/local/log.h"
@@ -12,12 +14,44 @@ using base::Code;
 using base::Status;
 
 // Shared with the queued operations, so that they find their store even when the LocalStore is gone.
-struct LocalStore::Parts {
+struct LocalStore::Parts : std::enable_shared_from_this<LocalStore::Parts> {
+  static constexpr base::Duration kStall = std::chrono::seconds(1);  // between two attempts on a full disk
+  static constexpr base::Duration kSlice = std::chrono::milliseconds(20);  // between two slices of upkeep
+
   explicit Parts(LocalStoreOptions o) : options(std::move(o)) {}
 
-  // On the projection executor. A full disk is tried once more without the ballast.
-  template <class F>
-  Status write(F& operation) {
+  using Operation = std::move_only_function<Status(local::Projector&)>;
+  struct Write {
+    Operation operation;
+    Done<void> done;
+  };
+
+  // On the projection executor, in order. On a full disk what is to be written waits, and is tried again: the log goes on, and what
+  // is deleted meanwhile makes room.
+  void write(Write next) {
+    writes.push_back(std::move(next));
+    if (!stalled) write_all();
+  }
+
+  void write_all() {
+    stalled = false;
+    while (!writes.empty() && !closed && projector) {
+      const Status status = attempt(writes.front().operation);
+      if (!status && status.error().code == Code::kResourceExhausted) {
+        stalled = true;
+        options.projection->call_at(base::add(options.clock->now(), kStall), [self = weak_from_this()] {
+          if (const auto parts = self.lock()) parts->write_all();
+        });
+        return;
+      }
+      Done<void> done = std::move(writes.front().done);
+      writes.pop_front();
+      done(status);
+    }
+  }
+
+  // A full disk is tried once more without the ballast.
+  Status attempt(Operation& operation) {
     Status status = operation(*projector);
     if (!status && status.error().code == Code::kResourceExhausted) {
       directory->make_room();
@@ -35,12 +69,27 @@ struct LocalStore::Parts {
     return status;
   }
 
+  // A slice of giving room back, and a checkpoint when it is time; comes again by itself until there is nothing left to do.
   void upkeep() {
     const auto shrunk = projector->shrink();
     const base::Time now = options.clock->now();
     const bool due = vfs->wal_bytes() >= options.checkpoint_bytes ||
-                     (now - checkpointed >= options.checkpoint_interval && projector->cursor() > trimmed);
-    if (shrunk && due) static_cast<void>(checkpoint());
+                     (now - checkpointed >= options.checkpoint_interval && vfs->wal_bytes() > 0);
+    if (!shrunk) return;
+    if (due) static_cast<void>(checkpoint());
+    if (*shrunk) return upkeep_at(base::add(now, kSlice));
+    if (vfs->wal_bytes() > 0) upkeep_at(base::add(checkpointed, options.checkpoint_interval));
+  }
+
+  void upkeep_at(base::Time when) {
+    if (upkeep_time <= when) return;
+    upkeep_time = when;
+    options.projection->call_at(when, [self = weak_from_this(), when] {
+      const auto parts = self.lock();
+      if (!parts || parts->closed || !parts->projector || parts->upkeep_time != when) return;
+      parts->upkeep_time = base::kNever;
+      parts->upkeep();
+    });
   }
 
   // Trims the log below what is durable in the projection now (rule E10).
@@ -71,7 +120,9 @@ struct LocalStore::Parts {
   std::unique_ptr<local::Reader> reader;        // reads executor
   std::unique_ptr<local::Reader> lister;        // lists executor: a slow count holds up no execution (rule E11)
   std::shared_ptr<local::Log> log;
-  base::Time checkpointed{};
+  std::deque<Write> writes;                     // projection executor: behind a full disk
+  bool stalled = false;
+  base::Time checkpointed{}, upkeep_time = base::kNever;
   GroupNumber trimmed = 0;
   std::atomic<bool> closed = false;
   std::atomic<GroupNumber> cursor = 0, visibility_cursor = 0;
@@ -152,7 +203,7 @@ template <class F>
 void LocalStore::write(Done<void> done, F operation) {
   parts_->options.projection->post(base::Lane::kCompletion, 0,
                                    [parts = parts_, done = std::move(done), operation = std::move(operation)]() mutable {
-                                     if (!parts->closed) done(parts->write(operation));
+                                     if (!parts->closed) parts->write({std::move(operation), std::move(done)});
                                    });
 }
 

@@ -73,7 +73,7 @@ class Projector {
   std::int64_t next_run_ = 1, next_unit_ = 1;
   std::map<std::string, std::int64_t> namespaces_;
   std::unordered_map<std::string, UnitPlace> units_;  // lately used; bounded
-  bool deleted_ = false;                              // since the last shrink
+  bool deleted_ = true;                               // since the last shrink; before the first one nobody knows
 };
 
 }  // namespace perdure::store::local
