@@ -1,6 +1,6 @@
 // recovery_fill DIR COUNT: a data directory as a server leaves it that was killed at the worst moment: COUNT open workflows, each
 // with a workflow task that waits, are in the projection, and behind them stands a log that is not projected, as long as the bounds
-// allow. The workflows are w-0, w-1, …; the task of w-N has priority 1 + N % 5.
+// allow. The workflows are w-000000000, w-000000001, …; the task of number N has priority 1 + N % 5.
 //
 // It is the real shell and store on the real disk, on one thread with a clock set by hand; it ends without closing anything.
 // Prints {"projected": …, "tail": …, "tail_bytes": …}.
@@ -23,7 +23,8 @@ namespace {
 namespace wfs = temporal::api::workflowservice::v1;
 
 constexpr int kPriorities = 5;
-constexpr int kBetweenFlushes = 2'000;
+constexpr int kBatch = 500;            // starts that share a sync
+constexpr int kBetweenFlushes = 5'000;
 constexpr std::uint64_t kMostTail = 1'000'000;
 
 // From when on the projection gets nowhere: what is given to it is never answered.
@@ -105,7 +106,9 @@ class StartCall : public frontend::Call {
 std::string start_request(std::uint64_t number) {
   wfs::StartWorkflowExecutionRequest request;
   request.set_namespace_("default");
-  request.set_workflow_id("w-" + std::to_string(number));
+  // Tasks of one time go out in the order of their ids: digits to the left make that the order of the numbers.
+  const std::string digits = std::to_string(number);
+  request.set_workflow_id("w-" + std::string(9 - digits.size(), '0') + digits);
   request.mutable_workflow_type()->set_name("Recovered");
   request.mutable_task_queue()->set_name("recovered");
   request.set_request_id("r-" + std::to_string(number));
@@ -139,7 +142,7 @@ void fill(const std::string& directory, std::uint64_t count) {
   };
   while (next < count) {
     start();
-    if (next % 64 == 0) scheduler.run_until_idle();
+    if (next % kBatch == 0) scheduler.run_until_idle();
     if (next % kBetweenFlushes == 0) scheduler.advance_to(clock.now() + std::chrono::seconds(1));
   }
   scheduler.run_until_idle();

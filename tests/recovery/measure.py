@@ -81,7 +81,7 @@ def measure(binary, tool, folder, workflows, polls):
     result["cache"] = drop_cache(data)
     server = processes.PerdureServer(binary, data)
     try:
-        result["first_answer_s"] = first_second(server, "w-0")
+        result["first_answer_s"] = first_second(server, "w-000000000")
         result["dispatched"] = dispatched(server, polls)
         result["counted"] = count(server)  # waits for the whole tail
         result["peak_mib"] = peak_mib(server.process.pid)
