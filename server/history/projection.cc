@@ -141,7 +141,8 @@ void Loop::flush(Done<void> done) {
       if (loop.get() != this) projection->position = std::min(projection->position, loop->unprojected_from() - 1);
     }
     projection->position = std::max(projection->position, store_.cursor());
-    store_.project(std::move(*projection), [this, written = std::move(written), done = std::move(done)](base::Status status) mutable {
+    store_.project(std::move(*projection), [this, written = std::move(written),
+                                            done = std::move(done)](base::Status status) mutable {
       executor_.post(base::Lane::kCompletion, 0,
                      [this, written = std::move(written), status = std::move(status), done = std::move(done)]() mutable {
                        flushing_ = false;
@@ -281,7 +282,7 @@ void Loop::scan_wakes(std::optional<store::WakeEntry> after) {
   });
 }
 
-// ---- retention -------------------------------------------------------------------------------------------------------------------
+// ---- retention ------------------------------------------------------------------------------------------------------------------
 
 void Loop::sweep_retention() {
   if (ended_) return;

@@ -70,7 +70,7 @@ void Loop::reject_tail(Unit& unit, std::size_t first, const std::string& why) {
   unit.quarantine_dirty = true;
 }
 
-// ---- what can still be done with it ----------------------------------------------------------------------------------------------
+// ---- what can still be done with it --------------------------------------------------------------------------------------------
 
 void Loop::decide_quarantined(Unit& unit, PendingCommand pending) {
   const core::Command& command = pending.command;
@@ -116,7 +116,8 @@ Result<core::Reply> Loop::delete_quarantined(Unit& unit, const core::DeleteWorkf
   const bool by_user = command.even_if_running;
   Run* run = unit.find(run_id.empty() ? current : run_id);
   if (!by_user && (!run || !run->loaded || (run->state.exists() && run->state.running()))) return std::unexpected(refusal(unit));
-  const bool whole = run_id.empty() || run_id == current || (by_user && (unit.head_unreadable || run_id == unit.quarantine->run_id()));
+  const bool whole = run_id.empty() || run_id == current ||
+                     (by_user && (unit.head_unreadable || run_id == unit.quarantine->run_id()));
   if (whole) {
     records_of(unit).add_records()->set_delete_unit(true);
     wipe(unit);
@@ -180,7 +181,7 @@ bool Loop::serve_stored_history(const UnitKey& key, const HistoryRequest& reques
   return true;
 }
 
-// ---- lists -----------------------------------------------------------------------------------------------------------------------
+// ---- lists ---------------------------------------------------------------------------------------------------------------------
 
 bool Loop::shows_quarantine(const Unit& unit, const std::string& run_id) const {
   return unit.quarantine && (run_id == unit.quarantine->run_id() || run_id == unit.head.head.current_run_id());

@@ -57,6 +57,7 @@ class MeasuredStore : public Store {
     store_.read_events(std::move(key), std::move(run_id), first, last, max_bytes, measured(kReadEvents, std::move(done)));
   }
   Result<std::map<std::string, std::string>> read_catalog() override { return store_.read_catalog(); }
+  Result<std::uint64_t> count_quarantined() override { return store_.count_quarantined(); }
   void scan_wake(Time until, std::optional<WakeEntry> after, std::size_t limit, Done<std::vector<WakeEntry>> done) override {
     store_.scan_wake(until, std::move(after), limit, measured(kScanWake, std::move(done)));
   }

@@ -444,11 +444,13 @@ TYPED_TEST(StoreTest, AWipedUnitKeepsOnlyWhatComesAfter) {  // E12
   for (int n = 1; n <= 2; ++n) ASSERT_TRUE(this->append());
   ASSERT_TRUE(this->show({.position = 1, .rows = {row("a", kRun, 1, 1, {}), row("c", "of c", 1, 1, {})}}));
   ASSERT_TRUE(this->project(UnitUpdate{
-      .key = unit("a"), .position = 1, .head = "head", .quarantine = "why", .runs = {{.run_id = kRun, .snapshot = "s", .events = {event(1)}}}}));
+      .key = unit("a"), .position = 1, .head = "head", .quarantine = "why",
+      .runs = {{.run_id = kRun, .snapshot = "s", .events = {event(1)}}}}));
   // Deleted whole and used again, in one flush: the listing first.
   VisibilityRow gone{.namespace_id = "ns", .workflow_id = "a", .deleted = true};
   ASSERT_TRUE(this->show({.position = 2, .rows = {gone, row("a", other, 1, 2, {})}}));
-  const UnitUpdate update{.key = unit("a"), .position = 2, .wiped = true, .head = "new", .runs = {{.run_id = other, .snapshot = "t"}}};
+  const UnitUpdate update{.key = unit("a"), .position = 2, .wiped = true, .head = "new",
+                          .runs = {{.run_id = other, .snapshot = "t"}}};
   for (int repeat = 0; repeat < 2; ++repeat) {
     ASSERT_TRUE(this->project(update));
     EXPECT_FALSE(this->run(unit("a"), kRun));

@@ -78,7 +78,8 @@ void MemoryContent::update_unit(const UnitUpdate& update) {
   for (const ReadyTask& task : unit.ready) {
     ready[task.queue].emplace(task.priority, task.time, update.key, task.run_id, task.task_id);
   }
-  const bool empty = unit.head.empty() && unit.quarantine.empty() && unit.runs.empty() && unit.ready.empty() && unit.wake == base::kNever;
+  const bool empty = unit.head.empty() && unit.quarantine.empty() && unit.runs.empty() &&
+                     unit.ready.empty() && unit.wake == base::kNever;
   if (empty) units.erase(update.key);
 }
 
