@@ -11,6 +11,9 @@ using base::Status;
 
 namespace {
 
+constexpr const char* kAddQuarantine =
+    "BEGIN IMMEDIATE; ALTER TABLE heads ADD COLUMN quarantine BLOB;"
+    "CREATE INDEX quarantined ON heads(unit) WHERE quarantine IS NOT NULL; COMMIT;";
 constexpr std::size_t kUnitsKept = 1 << 14;
 constexpr std::size_t kEventRowBytes = 256 << 10;   // a page of history must not load the whole history
 constexpr std::int64_t kFreeLeft = 32;              // pages that may stay free for what comes next, and
@@ -58,6 +61,9 @@ Result<std::unique_ptr<Projector>> Projector::open(Vfs& vfs, std::size_t cache_b
   TRY(projector->next_unit_, opened.number("SELECT 1 + coalesce(max(unit), 0) FROM units"));
   projector->cursor_ = static_cast<GroupNumber>(cursor);
   projector->visibility_cursor_ = static_cast<GroupNumber>(visible);
+  // Directories from before ids could be quarantined: the column is added, which older programs do not notice.
+  TRY(const std::int64_t known, opened.number("SELECT count(*) FROM pragma_table_info('heads') WHERE name = 'quarantine'"));
+  if (known == 0) TRY_VOID(opened.run(kAddQuarantine));
   TRY_VOID(projector->prepare());
   return projector;
 }
