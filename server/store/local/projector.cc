@@ -61,7 +61,7 @@ Result<std::unique_ptr<Projector>> Projector::open(Vfs& vfs, std::size_t cache_b
   TRY(projector->next_unit_, opened.number("SELECT 1 + coalesce(max(unit), 0) FROM units"));
   projector->cursor_ = static_cast<GroupNumber>(cursor);
   projector->visibility_cursor_ = static_cast<GroupNumber>(visible);
-  // Directories from before ids could be quarantined: the column is added, which older programs do not notice.
+  // Directories from before ids could be quarantined: the column is added.
   TRY(const std::int64_t known, opened.number("SELECT count(*) FROM pragma_table_info('heads') WHERE name = 'quarantine'"));
   if (known == 0) TRY_VOID(opened.run(kAddQuarantine));
   TRY_VOID(projector->prepare());
