@@ -71,7 +71,7 @@ struct HistoryOptions {
   std::uint64_t refuse_bytes = 256 << 20;                          // … that refuse new work (E11); at twice that, everything
   // … whose replay takes about 0.3 s: from half of it on the projection is not idle between two flushes, beyond it new work is
   // refused, so that a start is as short after a crash under load (E6).
-  std::uint64_t replay_bytes = 32 << 20;
+  std::uint64_t replay_bytes = 28 << 20;
   std::size_t cache_bytes = 256 << 20;                             // of loaded units, per process
   std::function<void(const UnitKey&, const std::string& why)> on_quarantine;  // an id was found broken (E12); on an executor
   std::function<void(const base::Error&)> on_fatal;                // the stream has ended (E12): the host decides what to do
