@@ -9,6 +9,7 @@
 // and may call back on the same stack.
 #pragma once
 
+#include <deque>
 #include <list>
 #include <memory>
 #include <set>
@@ -155,6 +156,8 @@ class Matching::Home : public std::enable_shared_from_this<Matching::Home> {
   void finish(std::shared_ptr<Poll> poll, Result<std::string> answer);
   void count_delivery(const Queue& queue, const core::IdlePoll& poll, Time due);
   void end_idle_polls(const std::function<bool(const Poll&)>& which);
+  bool has_left(const Poller& poller, const QueueKey& key, Time now);
+  void forget_oldest_left();
   Offer offer_of(const Queue& queue, const core::TaskReference& task) const;
 
   void read_page(Queue& queue);
@@ -183,6 +186,9 @@ class Matching::Home : public std::enable_shared_from_this<Matching::Home> {
   std::list<Queue*> by_use_;                                                   // least recently used first
   std::unordered_map<std::uint64_t, std::shared_ptr<Poll>> polls_;             // iterated only to collect and sort
   std::set<std::uint64_t> cancelled_early_;                                    // cancels that overtook their polls
+  // Workers that shut down, by namespace and instance key: as long as a poll of theirs may be on its way (MA-16).
+  std::set<std::pair<std::string, std::string>> left_;
+  std::deque<std::pair<Time, std::pair<std::string, std::string>>> left_until_;
   std::size_t references_ = 0;
   std::size_t query_bytes_ = 0;
   std::optional<Time> lost_at_;        // a queue was unloaded for want of room

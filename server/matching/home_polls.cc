@@ -13,6 +13,8 @@ using namespace std::chrono_literals;
 constexpr base::Duration kLeastLeft = 1s;         // of a client's time, to be given a task (E16)
 constexpr std::size_t kMostPolls = 200'000;       // per home
 constexpr std::size_t kMostEarlyCancels = 1'000;
+constexpr std::size_t kMostLeft = 50'000;         // workers that shut down, remembered per home
+constexpr base::Duration kLeftFor = 70s;          // no poll of theirs is under way for longer: a long poll and some more
 
 }  // namespace
 
@@ -30,6 +32,8 @@ void Matching::Home::poll(std::shared_ptr<Poll> poll, PollRequest request) {
 }
 
 void Matching::Home::take_poll(Queue& queue, std::shared_ptr<Poll> poll, const PollRequest& request, Time at) {
+  poll->queue = &queue;
+  if (has_left(poll->poller, queue.key, at)) return poll->done(std::string());  // without a trace: nobody polls here
   queue.value.saw_poller({.identity = poll->poller.identity,
                           .last_access = at,
                           .max_tasks_per_second = request.max_tasks_per_second,
@@ -37,7 +41,6 @@ void Matching::Home::take_poll(Queue& queue, std::shared_ptr<Poll> poll, const P
                           .deployment = poll->poller.deployment});
   if (poll->poller.sticky) queue.sticky = true;
   queue.shut_down = false;
-  poll->queue = &queue;
   poll->since = at;
   poll->deadline = request.deadline;
   poll->end = std::min(request.deadline - kLeastLeft, base::add(at, options_.long_poll));
@@ -127,7 +130,7 @@ void Matching::Home::park_again(Queue& queue, const core::IdlePoll& idle) {
   const auto found = polls_.find(idle.id);
   if (found == polls_.end()) return;
   const std::shared_ptr<Poll> poll = found->second;
-  if (draining_ || poll->end < now()) return finish(poll, std::string());
+  if (draining_ || poll->end < now() || has_left(poll->poller, queue.key, now())) return finish(poll, std::string());
   poll->reserved = false;
   poll->place = queue.value.park_first(idle);
   alarms_.set(*poll, poll->end);
@@ -175,11 +178,27 @@ void Matching::Home::end_idle_polls(const std::function<bool(const Poll&)>& whic
 
 void Matching::Home::shutdown_worker(const std::string& namespace_id, const std::string& identity,
                                      const std::string& worker_instance_key) {
+  // A poll may arrive after the goodbye, or be reserved now and come back: it would be given work that nobody does (MA-16).
+  if (!worker_instance_key.empty() && left_.emplace(namespace_id, worker_instance_key).second) {
+    left_until_.emplace_back(base::add(now(), kLeftFor), std::pair(namespace_id, worker_instance_key));
+    if (left_.size() > kMostLeft) forget_oldest_left();
+  }
   end_idle_polls([&](const Poll& poll) {
     if (poll.queue->key.namespace_id != namespace_id) return false;
     if (!worker_instance_key.empty()) return poll.poller.worker_instance_key == worker_instance_key;
     return !identity.empty() && poll.poller.identity == identity;
   });
+}
+
+void Matching::Home::forget_oldest_left() {
+  left_.erase(left_until_.front().second);
+  left_until_.pop_front();
+}
+
+bool Matching::Home::has_left(const Poller& poller, const QueueKey& key, Time now) {
+  while (!left_until_.empty() && left_until_.front().first < now) forget_oldest_left();
+  if (left_.empty() || poller.worker_instance_key.empty()) return false;
+  return left_.contains({key.namespace_id, poller.worker_instance_key});
 }
 
 void Matching::Home::forget_sticky_queue(QueueKey key) {

@@ -564,6 +564,38 @@ TEST_F(MatchingTest, MA16_AWorkersPollsEndEmptyAtOnce) {
   EXPECT_EQ(ended(), Strings{"theirs=b"});
 }
 
+TEST_F(MatchingTest, MA16_AWorkersLatePollsEndEmptyToo) {
+  matching_->shutdown_worker("ns", "sticky", "", "k1");
+  run();
+  poll("late", 70s, PollRequest{.queue = queue(), .poller = {.worker_instance_key = "k1"}});
+  PollRequest late_sticky = sticky_poll();
+  late_sticky.poller.worker_instance_key = "k1";
+  poll("late sticky", 70s, std::move(late_sticky));
+  EXPECT_EQ(ended(), (Strings{"late=", "late sticky="}));
+  offer(sticky_task("a"));
+  EXPECT_EQ(starter_.unavailable, Strings{"a"});  // such a poll does not bring its queue back
+  poll("another", 90s, PollRequest{.queue = queue(), .poller = {.worker_instance_key = "k2"}});
+  poll("elsewhere", 90s,
+       PollRequest{.queue = {"other", core::TaskKind::kWorkflow, "q"}, .poller = {.worker_instance_key = "k1"}});
+  EXPECT_EQ(ended(), Strings{});
+  pass(71s);  // no poll of its time can be on its way any more
+  poll("after", 70s, PollRequest{.queue = queue(), .poller = {.worker_instance_key = "k1"}});
+  EXPECT_EQ(std::ranges::count(ended(), "after="), 0);
+}
+
+TEST_F(MatchingTest, MA16_APollWhoseStartFailsEndsWhenItsWorkerHasLeft) {
+  starter_.hold = true;
+  poll("reserved", 70s, PollRequest{.queue = queue(), .poller = {.worker_instance_key = "k1"}});
+  offer(task("a"));
+  matching_->shutdown_worker("ns", "", "", "k1");
+  run();
+  EXPECT_EQ(ended(), Strings{});  // a start that succeeds is delivered
+  starter_.failures["a"] = Code::kUnavailable;
+  starter_.release();
+  run();
+  EXPECT_EQ(ended(), Strings{"reserved="});
+}
+
 TEST_F(MatchingTest, DrainEndsPollsButDeliversWhatIsBeingStarted) {
   starter_.hold = true;
   poll("reserved");
