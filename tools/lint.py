@@ -67,8 +67,7 @@ for _layer in (["core"], ["store"], ["catalog"], ["matching", "visibility", "clu
     ARROWS.update({folder: tuple(_below) for folder in _layer})
     _below += _layer
 ARROWS["sdk"] = ("base", "proto")
-ARROWS["embedded"] = ("base", "proto", "sdk", "server")
-ARROWS["sdk_testing"] = ("embedded", *ARROWS["embedded"])
+ARROWS["sdk/src/embedded"] = ("base", "proto", "sdk", "server")
 ARROWS["bench"] = ("base", "proto")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 
@@ -205,7 +204,7 @@ def check_arrows(file):
         if match := INCLUDE.match(line):
             seen = match.group(1)
             if "/" in seen and not any(in_folder(seen, folder) for folder in (home, *ARROWS[home])):
-                if (ROOT / seen).exists() or seen.split("/")[0] in ("server", "base", "sdk", "embedded", "tests", "bench"):
+                if (ROOT / seen).exists() or seen.split("/")[0] in ("server", "base", "sdk", "tests", "bench"):
                     yield Finding(file.path, number, "arrow", f"{home} may not include {seen}")
 
 

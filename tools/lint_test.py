@@ -61,7 +61,7 @@ class Rules(unittest.TestCase):
                 self.assertIn("arrow", self.cpp(f'#include "{seen}"\n', path))
         for path, seen in (("server/store/local/a.cc", "server/core/b.h"), ("server/frontend/a.cc", "server/history/b.h"),
                            ("server/history/a.cc", "server/matching/b.h"), ("server/main/a.cc", "base/b.h"),
-                           ("embedded/a.cc", "server/main/b.h"), ("tests/a.cc", "server/core/b.h"),
+                           ("sdk/src/embedded/a.cc", "server/main/b.h"), ("tests/a.cc", "server/core/b.h"),
                            ("server/core/a.cc", "temporal/api/history/v1/message.pb.h")):
             with self.subTest(path=path, seen=seen):
                 self.assertEqual(self.cpp(f'#include "{seen}"\n', path), set())

@@ -1,4 +1,4 @@
-# find_package(Perdure): the targets Perdure::client and Perdure::worker, and perdure_add_workflows(target files…).
+# find_package(Perdure): the targets Perdure::client, Perdure::worker, Perdure::embedded, and perdure_add_workflows(target files…).
 include(CMakeFindDependencyMacro)
 find_dependency(Threads)
 find_dependency(Protobuf)
@@ -19,6 +19,10 @@ if(NOT TARGET Perdure::client)
     -Wl,--copy-dt-needed-entries grpc++ grpc gpr protobuf::libprotobuf Threads::Threads)
   add_library(Perdure::worker INTERFACE IMPORTED)
   target_link_libraries(Perdure::worker INTERFACE Perdure::client)
+  file(GLOB PERDURE_EMBEDDED ${PERDURE_ARCHIVES}/embedded/*.a)
+  add_library(Perdure::embedded INTERFACE IMPORTED)
+  target_link_libraries(Perdure::embedded INTERFACE
+    -Wl,--start-group ${PERDURE_EMBEDDED} -Wl,--end-group Perdure::client sqlite3 nghttp2 xxhash date-tz z crypto)
   add_executable(Perdure::hazards IMPORTED)
   set_target_properties(Perdure::hazards PROPERTIES IMPORTED_LOCATION ${PERDURE_HAZARDS})
 endif()

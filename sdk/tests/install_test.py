@@ -29,6 +29,7 @@ def main():
         run("cmake", "--build", tree, "-j", "1")
         output = run(tree / "uses_perdure")
         assert "not a history" in output, output
+        run(tree / "embeds_perdure")
     print("1 passed, 0 failed")
 
 

@@ -67,6 +67,8 @@ struct HistoryOptions {
   base::Duration long_poll = std::chrono::seconds(20);
   base::Duration flush_interval = std::chrono::seconds(1);         // projection of states and histories
   base::Duration visibility_interval = std::chrono::milliseconds(50);
+  base::Duration wake_scan = std::chrono::seconds(5);              // between looks for units that are not in memory and due
+  base::Duration sweep = std::chrono::seconds(30);                 // between looks for runs that are older than the retention
   std::uint64_t flush_bytes = 16 << 20;                            // un-projected bytes that start a flush early
   std::uint64_t refuse_bytes = 256 << 20;                          // … that refuse new work (E11); at twice that, everything
   // … whose replay takes about 0.3 s: from half of it on the projection is not idle between two flushes, beyond it new work is

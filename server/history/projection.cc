@@ -11,9 +11,7 @@ namespace perdure::history {
 namespace {
 
 constexpr std::size_t kSmallState = 16 * 1024;   // below: a snapshot each time; above: records since, until they outgrow it
-constexpr auto kWakeHorizon = std::chrono::seconds(20);
-constexpr auto kWakeScan = std::chrono::seconds(5);
-constexpr auto kSweep = std::chrono::seconds(30);
+constexpr int kWakeHorizon = 4;  // scans ahead
 constexpr std::size_t kScan = 256;
 constexpr std::size_t kSweepPage = 512;
 
@@ -257,7 +255,8 @@ void Loop::await_visibility(Done<void> done) {
 // Page by page, oldest first: the next one when this one is decided, so that a storm of timers comes behind live traffic.
 void Loop::scan_wakes(std::optional<store::WakeEntry> after) {
   const Time now = executor_.clock().now();
-  store_.scan_wake(now + kWakeHorizon, std::move(after), kScan, [this](Result<std::vector<store::WakeEntry>> entries) {
+  const Time horizon = now + kWakeHorizon * shared_.options.wake_scan;
+  store_.scan_wake(horizon, std::move(after), kScan, [this](Result<std::vector<store::WakeEntry>> entries) {
     executor_.post(base::Lane::kCompletion, 0, [this, entries = std::move(entries)] {
       if (ended_) return;
       auto left = std::make_shared<std::size_t>(entries ? entries->size() + 1 : 1);
@@ -265,7 +264,7 @@ void Loop::scan_wakes(std::optional<store::WakeEntry> after) {
                             last = entries && !entries->empty() ? entries->back() : store::WakeEntry{}] {
         if (--*left > 0 || ended_) return;
         if (full) return scan_wakes(last);
-        executor_.call_at(executor_.clock().now() + kWakeScan, [this] { scan_wakes(std::nullopt); });
+        executor_.call_at(executor_.clock().now() + shared_.options.wake_scan, [this] { scan_wakes(std::nullopt); });
       };
       const auto back = [this, decided] { executor_.post(base::Lane::kCompletion, 0, decided); };
       if (entries) {
@@ -290,7 +289,7 @@ void Loop::sweep_retention() {
   for (const auto& [id, ns] : catalog->by_id) {
     if (ns->retention() != 0) sweep_namespace(id);
   }
-  executor_.call_at(executor_.clock().now() + kSweep, [this] { sweep_retention(); });
+  executor_.call_at(executor_.clock().now() + shared_.options.sweep, [this] { sweep_retention(); });
 }
 
 // The oldest closed runs, a page at a time, until none is over its time.
@@ -334,7 +333,7 @@ void Loop::start() {
   if (!dirty_.empty() || !catalog_dirty_.empty()) schedule_flush();
   if (index_ == 0) {
     scan_wakes(std::nullopt);
-    executor_.call_at(executor_.clock().now() + kSweep, [this] { sweep_retention(); });
+    executor_.call_at(executor_.clock().now() + shared_.options.sweep, [this] { sweep_retention(); });
   }
 }
 

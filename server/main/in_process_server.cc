@@ -23,7 +23,8 @@ InProcessServer::InProcessServer(base::SimScheduler& scheduler, InProcessOptions
                        .clock = &scheduler.clock(),
                        .store = options.store,
                        .seed = options.seed,
-                       .limits = options.limits};
+                       .limits = options.limits,
+                       .rhythm = options.rhythm};
   parts_->wiring = std::make_unique<Wiring>(std::move(wiring));
   const base::Status started = parts_->wiring->start();
   CHECK(started);

@@ -7,6 +7,7 @@
 #include "base/sim_scheduler.h"
 #include "server/core/limits/limits.h"
 #include "server/frontend/method_table.h"
+#include "server/main/wiring.h"
 #include "server/store/store.h"
 
 namespace perdure::server {
@@ -16,6 +17,7 @@ struct InProcessOptions {
   store::Store* store = nullptr;       // absent: a memory store of its own
   core::Limits limits;
   std::string default_namespace = "default";  // registered at start unless empty
+  Rhythm rhythm;
 };
 
 class InProcessServer {

@@ -66,6 +66,8 @@ history::HistoryOptions history_options(const WiringOptions& options, catalog::C
   history.seed = options.seed;
   history.limits = options.limits;
   history.cache_bytes = options.cache_bytes;
+  history.wake_scan = options.rhythm.wake_scan;
+  history.sweep = options.rhythm.sweep;
   history.on_fatal = options.on_fatal;
   history.on_quarantine = options.on_quarantine;
   return history;
@@ -77,6 +79,7 @@ matching::MatchingOptions matching_options(const WiringOptions& options, matchin
   matching.store = options.store;
   matching.starter = &starter;
   matching.seed = options.seed;
+  matching.long_poll = options.rhythm.poll;
   return matching;
 }
 
@@ -97,6 +100,7 @@ struct Wiring::Parts {
                  .limits = options.limits} {
     services.random.with([&](base::Random& random) { random = base::Random(base::derive_seed(options.seed, 0x300)); });
     services.info.store_name = options.store_name;
+    services.history_long_poll = options.rhythm.history_poll;
   }
 
   WiringOptions options;

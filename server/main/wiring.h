@@ -17,6 +17,15 @@
 
 namespace perdure::server {
 
+// What a server does because time passes, not because it is asked. One on a simulated clock does it rarely: a month that is skipped
+// costs a step for each.
+struct Rhythm {
+  base::Duration poll = std::chrono::minutes(1);            // the longest poll of a worker
+  base::Duration history_poll = std::chrono::seconds(20);   // the longest wait for new events
+  base::Duration wake_scan = std::chrono::seconds(5);
+  base::Duration sweep = std::chrono::seconds(30);
+};
+
 struct WiringOptions {
   std::vector<base::Executor*> executors;      // history and matching; outlive the server
   const base::Clock* clock = nullptr;
@@ -24,6 +33,7 @@ struct WiringOptions {
   std::uint64_t seed = 0;                      // names this process life: greater than that of any life before on the same store
   core::Limits limits;
   std::string store_name = "memory";
+  Rhythm rhythm;
   std::size_t cache_bytes = 256 << 20;         // of loaded executions, in all
   std::function<void(const base::Error&)> on_fatal;
   std::function<void(const store::UnitKey&, const std::string& why)> on_quarantine;  // of each id that is found broken (rule E12)

@@ -110,6 +110,7 @@ struct WorkflowDescription {
 namespace detail {
 
 class Connection;  // to one server and namespace; any thread
+struct ClientAccess;
 
 struct ExecutionName {
   std::string id, run_id;
@@ -270,6 +271,7 @@ class Client {
   const std::shared_ptr<detail::Connection>& connection() const { return connection_; }
 
  private:
+  friend struct detail::ClientAccess;
   explicit Client(std::shared_ptr<detail::Connection> connection) : connection_(std::move(connection)) {}
   template <class Params, class... A>
   static constexpr void check() {

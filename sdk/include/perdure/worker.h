@@ -67,6 +67,10 @@ class WorkerCore;
 
 }  // namespace detail
 
+namespace testing {
+class Environment;
+}
+
 class Worker {
  public:
   Worker(Client client, WorkerOptions options);
@@ -123,6 +127,7 @@ class Worker {
   }
   void add_workflow(detail::WorkflowDefinition definition);
   void add_activity(detail::ActivityDefinition definition);
+  friend class testing::Environment;
   std::unique_ptr<detail::WorkerCore> core_;
 };
 

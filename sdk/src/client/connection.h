@@ -57,6 +57,11 @@ class Connection {
   std::unique_ptr<client::Transport> transport_;
 };
 
+// Clients of servers that need no connecting.
+struct ClientAccess {
+  static Client make(std::shared_ptr<Connection> connection) { return Client(std::move(connection)); }
+};
+
 // The codes that are retried: those that the other SDKs retry.
 bool is_transient(base::Code code);
 

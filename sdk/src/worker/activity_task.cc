@@ -105,11 +105,13 @@ void ActivityTask::stop(CancelReason reason) {
 
 base::Duration ActivityTask::heartbeat_pause() const {
   static constexpr Duration kMost = 60s, kWithoutTimeout = 30s;
+  if (simulation_) return {};
   if (info_.heartbeat_timeout <= Duration::zero()) return kWithoutTimeout;
   return std::min(info_.heartbeat_timeout * 8 / 10, kMost);
 }
 
 void ActivityTask::heartbeat(Payloads details) {
+  if (simulation_ && simulation_->heartbeat) return simulation_->heartbeat(details);
   const bool now = heartbeats_.with([&](Heartbeats& heartbeats) {
     if (heartbeats.ended) return false;
     if (heartbeats.waiting) {
@@ -193,6 +195,10 @@ void ActivityContext::throw_if_cancelled() const {
 }
 
 void ActivityContext::sleep_for(Duration duration) const {
+  if (const detail::Simulation* simulation = task_->simulation()) {
+    (void)simulation->sleep(duration, stop_token());
+    return throw_if_cancelled();
+  }
   std::promise<void> stopped;
   const auto woken = stopped.get_future();
   {

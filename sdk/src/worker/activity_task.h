@@ -22,6 +22,12 @@ namespace perdure {
 inline namespace v1 {
 namespace detail {
 
+// What takes the place of time and server for activities in a test.
+struct Simulation {
+  std::function<bool(Duration, std::stop_token)> sleep;  // false: it was asked to stop
+  std::function<void(const Payloads&)> heartbeat;        // empty: the server hears them, none is held back
+};
+
 class ActivityTask : public std::enable_shared_from_this<ActivityTask> {
  public:
   // `connection` and `timers` outlive it.
@@ -33,6 +39,10 @@ class ActivityTask : public std::enable_shared_from_this<ActivityTask> {
 
   // Asks the code to end. Any thread.
   void stop(CancelReason reason);
+
+  // Before run(); it outlives this.
+  void simulate(const Simulation* simulation) { simulation_ = simulation; }
+  const Simulation* simulation() const { return simulation_; }
 
   const ActivityInfo& info() const { return info_; }
   const Payloads& last_heartbeat() const { return last_heartbeat_; }
@@ -58,6 +68,7 @@ class ActivityTask : public std::enable_shared_from_this<ActivityTask> {
   Connection& connection_;
   base::Executor& timers_;
   const std::string identity_;
+  const Simulation* simulation_ = nullptr;
   ActivityInfo info_;
   Payloads input_, last_heartbeat_;
   std::stop_source stop_;

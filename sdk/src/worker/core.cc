@@ -59,6 +59,27 @@ void WorkerCore::add(ActivityDefinition definition) {
     throw std::logic_error(text({"activity '", name, "' is added twice"}));
 }
 
+void WorkerCore::replace(ActivityDefinition definition) {
+  std::string name = definition.name;
+  activities_.insert_or_assign(name, std::move(definition));
+}
+
+void WorkerCore::simulate(const Simulation* simulation, std::function<void()> changed) {
+  simulation_ = simulation;
+  changed_ = std::move(changed);
+}
+
+std::optional<WorkerCore::Rest> WorkerCore::at_rest() {
+  std::optional<Rest> rest;
+  control_->run_and_wait([&] {
+    int polls = 0;
+    for (const Queue queue : {Queue::kWorkflow, Queue::kSticky, Queue::kActivity}) polls += polling_[queue];
+    const bool resting = workflow_tasks_ == 0 && polls == static_cast<int>(polls_.size());
+    if (resting) rest = Rest{polls, static_cast<int>(running_.size())};
+  });
+  return rest;
+}
+
 void WorkerCore::start() {
   if (started_) throw std::logic_error("the worker is running");
   started_ = true;
@@ -190,6 +211,7 @@ void WorkerCore::activity_task(const std::string& bytes) {
   service::PollActivityTaskQueueResponse response;
   if (!response.ParseFromString(bytes) || response.task_token().empty()) return;
   auto task = std::make_shared<ActivityTask>(*connection_, *control_, options_.identity, response);
+  task->simulate(simulation_);
   running_.insert(task);
   const auto found = activities_.find(task->info().activity_type);
   const ActivityBody* body = found == activities_.end() ? nullptr : &found->second.body;
@@ -242,6 +264,7 @@ void WorkerCore::stop_activities() {
 }
 
 void WorkerCore::check_ended() {
+  if (changed_) changed_();
   if (!stopping_ || over_ || !polls_.empty() || workflow_tasks_ > 0 || !running_.empty()) return;
   if (std::any_of(polling_.begin(), polling_.end(), [](const auto& one) { return one.second > 0; })) return;
   over_ = true;

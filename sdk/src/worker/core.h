@@ -30,6 +30,17 @@ class WorkerCore {
   void add(WorkflowDefinition definition);
   void add(ActivityDefinition definition);
 
+  // In the place of one of that name, or new. Before start().
+  void replace(ActivityDefinition definition);
+
+  // For a clock that is simulated, before start(): `changed` is called whenever the answer of at_rest() may have changed.
+  void simulate(const Simulation* simulation, std::function<void()> changed);
+  // The polls that wait and the activities that run, when nothing else is under way. Any thread but the worker's own.
+  struct Rest {
+    int polls = 0, activities = 0;
+  };
+  std::optional<Rest> at_rest();
+
   void start();  // any thread; throws std::logic_error when it is running
   void stop();   // any thread; blocks until what runs has ended
 
@@ -60,6 +71,8 @@ class WorkerCore {
   std::map<std::string, ActivityDefinition, std::less<>> activities_;
   std::string sticky_queue_;
   bool started_ = false;  // start() and stop() take turns
+  const Simulation* simulation_ = nullptr;
+  std::function<void()> changed_;
 
   // Control's.
   std::map<std::uint64_t, std::shared_ptr<client::Transport::Call>> polls_;
