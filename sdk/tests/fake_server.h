@@ -44,6 +44,7 @@ class FakeServer {
         add(enums::EVENT_TYPE_WORKFLOW_TASK_STARTED).mutable_workflow_task_started_event_attributes();
     started->set_scheduled_event_id(scheduled);
     started->set_suggest_continue_as_new(suggest_continue_as_new);
+    live_.replay.offer(std::exchange(messages_, {}));
     const std::vector<replay::Command> commands = feed(live_);
     add(enums::EVENT_TYPE_WORKFLOW_TASK_COMPLETED);
     std::string names;
@@ -113,6 +114,46 @@ class FakeServer {
     convert::to_wire(detail::ArgumentList<std::tuple<A...>>::encode_all(arguments...),
                      signaled->mutable_input());
   }
+  // Comes with the next task.
+  template <class... A>
+  void update(const std::string& id, const std::string& name, A... arguments) {
+    temporal::api::update::v1::Request request;
+    request.mutable_meta()->set_update_id(id);
+    request.mutable_input()->set_name(name);
+    convert::to_wire(detail::ArgumentList<std::tuple<A...>>::encode_all(arguments...),
+                     request.mutable_input()->mutable_args());
+    replay::Message* message = messages_.Add();
+    message->set_id(id + "/request");
+    message->set_protocol_instance_id(id);
+    message->set_event_id(last_id_ + 1);
+    message->mutable_body()->PackFrom(request);
+  }
+  // Known from history before it is accepted, as after a reset; the message of the next task has no request.
+  template <class... A>
+  void admit(const std::string& id, const std::string& name, A... arguments) {
+    update(id, name, arguments...);
+    replay::Message* message = messages_.Mutable(messages_.size() - 1);
+    message->mutable_body()->UnpackTo(add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED)
+                                          .mutable_workflow_execution_update_admitted_event_attributes()
+                                          ->mutable_request());
+    message->clear_body();
+  }
+  // A task that did nothing but reject: the server forgets it, with its events.
+  std::string dropped_task() {
+    const std::size_t kept = history_.size();
+    const std::int64_t last = last_id_;
+    const std::string commands = task();
+    history_.resize(kept);
+    last_id_ = last;
+    live_.fed = kept;
+    live_.replay.take_back();
+    return commands;
+  }
+  // "= VALUE as JSON", "failed: …", "rejected: …", "accepted", or nothing.
+  std::string outcome(const std::string& id) const {
+    const auto found = outcomes_.find(id);
+    return found == outcomes_.end() ? "" : found->second;
+  }
   void cancel() { add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED); }
 
   bool closed() const { return closed_; }
@@ -121,6 +162,7 @@ class FakeServer {
     return detail::decode<T>(result_);
   }
   const std::string& failure() const { return failure_; }
+  const std::vector<std::string>& logged() const { return logged_; }  // "level event", not of replays
   detail::Run& run() { return *live_.run; }
   std::vector<Event>& history() { return history_; }
 
@@ -163,6 +205,11 @@ class FakeServer {
       detail::RunSettings settings;
       settings.definitions = &definitions;
       settings.info.run_id = "run";
+      if (&copy == &live_) {
+        settings.log = [this](const char* level, std::string_view event, std::initializer_list<LogField>) {
+          logged_.push_back(std::string(level) + " " + std::string(event));
+        };
+      }
       copy.run = std::make_unique<detail::Run>(std::move(settings));
     }
     google::protobuf::RepeatedPtrField<Event> events;
@@ -252,7 +299,40 @@ class FakeServer {
             .mutable_request_cancel_external_workflow_execution_initiated_event_attributes();
         initiated_.push_back(last_id_);
         return;
+      case replay::CommandKind::kAcceptUpdate:
+      case replay::CommandKind::kCompleteUpdate:
+      case replay::CommandKind::kRejectUpdate: return answer_update(command);
       default: return close(command);
+    }
+  }
+
+  void answer_update(const replay::Command& command) {
+    namespace api = temporal::api::update::v1;
+    api::Acceptance acceptance;
+    api::Response response;
+    api::Rejection rejection;
+    const std::string& id = command.message->protocol_instance_id();
+    const auto text = [](const temporal::api::failure::v1::Failure& failure) {
+      return describe(convert::from_wire(failure));
+    };
+    if (command.message->body().UnpackTo(&rejection)) {
+      outcomes_[id] = "rejected: " + text(rejection.failure());
+    } else if (command.message->body().UnpackTo(&acceptance)) {
+      auto* event = add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED)
+                        .mutable_workflow_execution_update_accepted_event_attributes();
+      event->set_protocol_instance_id(id);
+      event->set_accepted_request_message_id(acceptance.accepted_request_message_id());
+      event->set_accepted_request_sequencing_event_id(acceptance.accepted_request_sequencing_event_id());
+      *event->mutable_accepted_request() = acceptance.accepted_request();
+      outcomes_[id] = "accepted";
+    } else if (command.message->body().UnpackTo(&response)) {
+      auto* event = add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED)
+                        .mutable_workflow_execution_update_completed_event_attributes();
+      *event->mutable_meta() = response.meta();
+      *event->mutable_outcome() = response.outcome();
+      outcomes_[id] = response.outcome().has_failure()
+                          ? "failed: " + text(response.outcome().failure())
+                          : "= " + response.outcome().success().payloads(0).data();
     }
   }
 
@@ -289,9 +369,12 @@ class FakeServer {
   std::vector<std::int64_t> activities_, initiated_;
   std::map<std::uint64_t, std::int64_t> scheduled_by_sequence_;
   std::vector<std::string> timers_;
+  google::protobuf::RepeatedPtrField<replay::Message> messages_;
+  std::map<std::string, std::string> outcomes_;
   bool closed_ = false;
   Payload result_;
   std::string failure_;
+  std::vector<std::string> logged_;
 };
 
 }  // namespace perdure::test

@@ -10,69 +10,12 @@
 #include <string>
 #include <string_view>
 
+#include <perdure/errors.h>
+#include <perdure/updates.h>
 #include <perdure/workflow.h>
 
 namespace perdure {
 inline namespace v1 {
-
-class Error : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-// The server refused, or was not to be reached; `code` is gRPC's.
-class RpcError : public Error {
- public:
-  RpcError(int code, const std::string& message, std::string details = {})
-      : Error(message), code_(code), details_(std::move(details)) {}
-  int code() const { return code_; }
-  const std::string& details() const { return details_; }  // a serialized google.rpc.Status, or empty
-
- private:
-  int code_;
-  std::string details_;
-};
-class WorkflowAlreadyStarted : public Error {
- public:
-  WorkflowAlreadyStarted(const std::string& message, std::string run_id)
-      : Error(message), run_id_(std::move(run_id)) {}
-  const std::string& run_id() const { return run_id_; }
-
- private:
-  std::string run_id_;
-};
-class WorkflowNotFound : public Error {
- public:
-  using Error::Error;
-};
-class WorkflowFailed : public Error {
- public:
-  WorkflowFailed(const std::string& message, std::exception_ptr failure)
-      : Error(message), failure_(std::move(failure)) {}
-  const std::exception_ptr& failure() const { return failure_; }
-
- private:
-  std::exception_ptr failure_;
-};
-class WorkflowCanceled : public Error {
- public:
-  using Error::Error;
-};
-class WorkflowTerminated : public Error {
- public:
-  using Error::Error;
-};
-class WorkflowTimedOut : public Error {
- public:
-  using Error::Error;
-};
-class QueryFailed : public Error {
- public:
-  using Error::Error;
-};
-class QueryRejected : public Error {
- public:
-  using Error::Error;
-};
 
 struct ClientOptions {
   std::string address = "127.0.0.1:7233";
@@ -127,6 +70,11 @@ Payloads workflow_result(Connection& connection, const ExecutionName& execution)
 void cancel_workflow(Connection& connection, const ExecutionName& execution);
 void terminate_workflow(Connection& connection, const ExecutionName& execution, std::string_view reason);
 WorkflowDescription describe_workflow(Connection& connection, const ExecutionName& execution);
+// A serialized temporal.api.history.v1.History, through the codec.
+std::string fetch_history(Connection& connection, const ExecutionName& execution);
+SentUpdate update_with_start(Connection& connection, std::string_view type, const StartOptions& options,
+                             Payloads arguments, std::string update_id, std::string_view update,
+                             Payloads update_arguments, UpdateStage stage);
 
 }  // namespace detail
 
@@ -162,9 +110,29 @@ class UntypedHandle : public HandleBase {
         *connection_, execution_, name,
         detail::ArgumentList<std::tuple<std::decay_t<A>...>>::encode_all(arguments...)));
   }
+  // The update's result, waited for; throws UpdateFailed when it was refused or failed.
+  template <class R, class... A>
+  R update(std::string_view name, const A&... arguments) const {
+    return send<R>(name, {}, detail::UpdateStage::kCompleted, arguments...).result();
+  }
+  // Returns when the workflow has accepted it, or refused: then its result() throws.
+  template <class R, class... A>
+  UpdateHandle<R> start_update(std::string_view name, const UpdateOptions& options,
+                               const A&... arguments) const {
+    return send<R>(name, options, detail::UpdateStage::kAccepted, arguments...);
+  }
   template <class R>
   R result() const {
     return static_cast<R>(detail::decode_result<R>(detail::workflow_result(*connection_, execution_)));
+  }
+
+ private:
+  template <class R, class... A>
+  UpdateHandle<R> send(std::string_view name, const UpdateOptions& options, detail::UpdateStage stage,
+                       const A&... arguments) const {
+    auto encoded = detail::ArgumentList<std::tuple<std::decay_t<A>...>>::encode_all(arguments...);
+    return {connection_,
+            detail::send_update(*connection_, {id(), run_id(), options.id}, name, std::move(encoded), stage)};
   }
 };
 
@@ -201,9 +169,38 @@ class WorkflowHandle : public ResultHandle<typename detail::WorkflowTraits<W>::r
         *this->connection_, this->execution_, W::queries::template name_of<Q>(),
         detail::ArgumentList<typename detail::Callee<Q>::args>::encode_all(std::forward<A>(arguments)...)));
   }
+  // The update's result, waited for; throws UpdateFailed when it was refused or failed.
+  template <auto U, class... A>
+    requires(W::updates::template contains<U>)
+  typename detail::Callee<U>::ret update(A&&... arguments) const {
+    return send<U>({}, detail::UpdateStage::kCompleted, std::forward<A>(arguments)...).result();
+  }
+  // Returns when the workflow has accepted it, or refused: then its result() throws.
+  template <auto U, class... A>
+    requires(W::updates::template contains<U> && detail::args_fit<typename detail::Callee<U>::args, A...>)
+  UpdateHandle<typename detail::Callee<U>::ret> start_update(A&&... arguments) const {
+    return send<U>({}, detail::UpdateStage::kAccepted, std::forward<A>(arguments)...);
+  }
+  template <auto U, class... A>
+    requires(W::updates::template contains<U>)
+  UpdateHandle<typename detail::Callee<U>::ret> start_update(const UpdateOptions& options,
+                                                             A&&... arguments) const {
+    return send<U>(options, detail::UpdateStage::kAccepted, std::forward<A>(arguments)...);
+  }
+
+ private:
+  template <auto U, class... A>
+  UpdateHandle<typename detail::Callee<U>::ret> send(const UpdateOptions& options, detail::UpdateStage stage,
+                                                     A&&... arguments) const {
+    using Params = typename detail::Callee<U>::args;
+    auto encoded = detail::ArgumentList<Params>::encode_all(std::forward<A>(arguments)...);
+    return {this->connection_,
+            detail::send_update(*this->connection_, {this->id(), this->run_id(), options.id},
+                                W::updates::template name_of<U>(), std::move(encoded), stage)};
+  }
 };
 
-// What signal_with_start starts if it is not running.
+// What signal_with_start and update_with_start start if it is not running.
 template <class W>
 struct WithStart {
   StartOptions options;
@@ -268,10 +265,37 @@ class Client {
                                           std::forward<A>(arguments)...))};
   }
 
+  // Starts the workflow if it is not running, and sends the update in the same step. The start options say
+  // what happens when it is running: id_conflict is needed.
+  template <auto U, class W, class... A>
+    requires(W::updates::template contains<U>)
+  typename detail::Callee<U>::ret update_with_start(const WithStart<W>& start, A&&... arguments) const {
+    return send_with_start<U>(start, {}, detail::UpdateStage::kCompleted, std::forward<A>(arguments)...)
+        .result();
+  }
+  template <auto U, class W, class... A>
+    requires(W::updates::template contains<U>)
+  UpdateHandle<typename detail::Callee<U>::ret> start_update_with_start(const WithStart<W>& start,
+                                                                        const UpdateOptions& options,
+                                                                        A&&... arguments) const {
+    return send_with_start<U>(start, options, detail::UpdateStage::kAccepted, std::forward<A>(arguments)...);
+  }
+
   const std::shared_ptr<detail::Connection>& connection() const { return connection_; }
 
  private:
   friend struct detail::ClientAccess;
+  template <auto U, class W, class... A>
+  UpdateHandle<typename detail::Callee<U>::ret> send_with_start(const WithStart<W>& start,
+                                                                const UpdateOptions& options,
+                                                                detail::UpdateStage stage,
+                                                                A&&... arguments) const {
+    using Params = typename detail::Callee<U>::args;
+    auto encoded = detail::ArgumentList<Params>::encode_all(std::forward<A>(arguments)...);
+    return {connection_, detail::update_with_start(*connection_, detail::workflow_name_of<W>(), start.options,
+                                                   start.arguments, options.id,
+                                                   W::updates::template name_of<U>(), std::move(encoded), stage)};
+  }
   explicit Client(std::shared_ptr<detail::Connection> connection) : connection_(std::move(connection)) {}
   template <class Params, class... A>
   static constexpr void check() {

@@ -6,6 +6,8 @@
 //   using queries = handlers<&W::status>;                          const members, never Task
 //   using updates = handlers<update<&W::f, &W::check, "name">>;    T or Task<T>; the validator is const and
 //   throws to reject
+// In any of these lists dynamic<&W::h> takes what has no handler by its name; h's parameters are the name and
+// Payloads. abandonable<entry> may still run when the workflow ends: nobody is warned.
 //
 // Run thread only. In what order things happen is a contract: docs of the runtime (src/runtime/run.h) give it
 // line by line.
@@ -309,6 +311,13 @@ struct Update {
   static constexpr auto validator = V;
   static constexpr std::string_view given_name = N.view();
 };
+template <auto M, auto V>
+struct Dynamic {
+  static constexpr auto pointer = M;
+  static constexpr auto validator = V;
+  static constexpr std::string_view name{};
+  static constexpr bool dynamic = true;
+};
 template <auto E>
 constexpr auto pointer_of() {
   if constexpr (requires { E.pointer; }) {
@@ -317,6 +326,18 @@ constexpr auto pointer_of() {
     return E;
   }
 }
+template <auto E>
+constexpr auto validator_of() {
+  if constexpr (requires { E.validator; }) {
+    return E.validator;
+  } else {
+    return nullptr;
+  }
+}
+template <auto E>
+inline constexpr bool is_dynamic = requires { E.dynamic; };
+template <auto E>
+inline constexpr bool is_abandonable = requires { E.abandonable; };
 template <auto A, auto B>
 inline constexpr bool same =
     std::is_same_v<std::integral_constant<decltype(A), A>, std::integral_constant<decltype(B), B>>;
@@ -336,17 +357,37 @@ constexpr std::string_view entry_name() {
     }
   }
 }
+template <auto E>
+struct Abandonable {
+  static constexpr auto pointer = pointer_of<E>();
+  static constexpr auto validator = validator_of<E>();
+  static constexpr std::string_view name = entry_name<E>();
+  static constexpr bool abandonable = true;
+};
+template <auto E>
+  requires is_dynamic<E>
+struct Abandonable<E> {
+  static constexpr auto pointer = E.pointer;
+  static constexpr auto validator = E.validator;
+  static constexpr std::string_view name{};
+  static constexpr bool dynamic = true, abandonable = true;
+};
 }  // namespace detail
 
 template <detail::FixedString N, auto M>
 inline constexpr detail::Named<N, M> named{};
 template <auto M, auto V = nullptr, detail::FixedString N = "">
 inline constexpr detail::Update<M, V, N> update{};
+template <auto M, auto V = nullptr>
+inline constexpr detail::Dynamic<M, V> dynamic{};
+template <auto E>
+inline constexpr detail::Abandonable<E> abandonable{};
 
 template <auto... E>
 struct handlers {
   template <auto X>
-  static constexpr bool contains = (detail::same<detail::pointer_of<E>(), X> || ...);
+  static constexpr bool contains =
+      ((!detail::is_dynamic<E> && detail::same<detail::pointer_of<E>(), X>) || ...);
   template <auto X>
   static constexpr std::string_view name_of() {
     std::string_view name;

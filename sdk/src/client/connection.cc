@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "sdk/src/payload/convert.h"
 
+#include <google/protobuf/any.pb.h>
 #include <temporal/api/workflowservice/v1/request_response.pb.h>
 
 namespace perdure {
@@ -118,6 +119,20 @@ namespace {
 using WirePayloads = temporal::api::common::v1::Payloads;
 using Translate = std::function<Payloads(Payloads)>;
 
+void translate(google::protobuf::Message& message, const Translate& codec);
+
+// The body of an update's message.
+void translate_packed(google::protobuf::Any& any, const Translate& codec) {
+  const std::string name = any.type_url().substr(any.type_url().rfind('/') + 1);
+  const auto* type = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(name);
+  if (type == nullptr) return;
+  const std::unique_ptr<google::protobuf::Message> body(
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
+  if (!any.UnpackTo(body.get())) return;
+  translate(*body, codec);
+  any.PackFrom(*body);
+}
+
 void translate(google::protobuf::Message& message, const Translate& codec) {
   namespace common = temporal::api::common::v1;
   if (message.GetDescriptor() == common::SearchAttributes::descriptor()) return;
@@ -133,6 +148,9 @@ void translate(google::protobuf::Message& message, const Translate& codec) {
     if (translated.size() != 1) throw PayloadError("the codec made another number of payloads out of one");
     payload.Clear();
     return convert::to_wire(translated.front(), &payload);
+  }
+  if (message.GetDescriptor() == google::protobuf::Any::descriptor()) {
+    return translate_packed(static_cast<google::protobuf::Any&>(message), codec);
   }
   const google::protobuf::Reflection& reflection = *message.GetReflection();
   std::vector<const google::protobuf::FieldDescriptor*> fields;

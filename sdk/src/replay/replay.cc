@@ -1,6 +1,7 @@
 #include "sdk/src/replay/replay.h"
 
 #include <string_view>
+#include <utility>
 
 namespace perdure::replay {
 
@@ -58,6 +59,10 @@ std::string subject_of(const Event& event) {
       return event.start_child_workflow_execution_initiated_event_attributes().workflow_type().name();
     case enums::EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
       return event.signal_external_workflow_execution_initiated_event_attributes().signal_name();
+    case enums::EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+      return event.workflow_execution_update_accepted_event_attributes().protocol_instance_id();
+    case enums::EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
+      return event.workflow_execution_update_completed_event_attributes().meta().update_id();
     default: return {};
   }
 }
@@ -121,9 +126,15 @@ bool answers(const Command& command, const Event& event, std::int64_t activity_e
     case CommandKind::kUpsertSearchAttributes:
       return event.has_upsert_workflow_search_attributes_event_attributes();
     case CommandKind::kModifyProperties: return event.has_workflow_properties_modified_event_attributes();
-    case CommandKind::kMessage:
-      return event.has_workflow_execution_update_accepted_event_attributes() ||
-             event.has_workflow_execution_update_completed_event_attributes();
+    case CommandKind::kAcceptUpdate:
+      return event.has_workflow_execution_update_accepted_event_attributes() &&
+             event.workflow_execution_update_accepted_event_attributes().protocol_instance_id() ==
+                 command.message->protocol_instance_id();
+    case CommandKind::kCompleteUpdate:
+      return event.has_workflow_execution_update_completed_event_attributes() &&
+             event.workflow_execution_update_completed_event_attributes().meta().update_id() ==
+                 command.message->protocol_instance_id();
+    case CommandKind::kRejectUpdate: return false;
     case CommandKind::kComplete: return event.has_workflow_execution_completed_event_attributes();
     case CommandKind::kFail: return event.has_workflow_execution_failed_event_attributes();
     case CommandKind::kCancel: return event.has_workflow_execution_canceled_event_attributes();
@@ -188,7 +199,10 @@ std::string describe(const Command& command) {
     }
     case CommandKind::kUpsertSearchAttributes: return "UpsertSearchAttributes";
     case CommandKind::kModifyProperties: return "ModifyProperties";
-    case CommandKind::kMessage: return "UpdateMessage";
+    case CommandKind::kAcceptUpdate: return with_subject("AcceptUpdate", command.message->protocol_instance_id());
+    case CommandKind::kCompleteUpdate:
+      return with_subject("CompleteUpdate", command.message->protocol_instance_id());
+    case CommandKind::kRejectUpdate: return with_subject("RejectUpdate", command.message->protocol_instance_id());
     case CommandKind::kComplete: return "CompleteWorkflow";
     case CommandKind::kFail: return "FailWorkflow";
     case CommandKind::kCancel: return "CancelWorkflow";
@@ -214,8 +228,22 @@ bool Replay::append(google::protobuf::RepeatedPtrField<Event> events) {
 }
 
 void Replay::record(std::vector<Command> commands) {
-  recorded_ = std::move(commands);
+  recorded_.clear();
+  rejections_.clear();
+  for (Command& command : commands) {
+    auto& list = command.kind == CommandKind::kRejectUpdate ? rejections_ : recorded_;
+    list.push_back(std::move(command));
+  }
   activated_ = true;
+}
+
+void Replay::take_back() {
+  events_.clear();
+  consumed_ = 0;
+  recorded_.clear();
+  rejections_.clear();
+  activated_ = false;
+  last_event_id_ = matched_event_id_;
 }
 
 std::vector<temporal::api::command::v1::Command> Replay::commands() const {
@@ -227,6 +255,16 @@ std::vector<temporal::api::command::v1::Command> Replay::commands() const {
       const auto found = event_of_sequence_.find(command.sequence);
       if (found == event_of_sequence_.end()) continue;
       wire.mutable_request_cancel_activity_task_command_attributes()->set_scheduled_event_id(found->second);
+    }
+  }
+  return out;
+}
+
+std::vector<Message> Replay::messages() const {
+  std::vector<Message> out;
+  for (const auto* list : {&recorded_, &rejections_}) {
+    for (const Command& command : *list) {
+      if (command.message) out.push_back(*command.message);
     }
   }
   return out;
@@ -257,7 +295,11 @@ std::expected<std::optional<Activation>, NonDeterminism> Replay::next() {
     activation.continue_as_new_suggested = started.suggest_continue_as_new();
     activation.replaying = i + 1 < events_.size();
     consumed_ = i + 1;
-    look_ahead(i + 1, activation);
+    if (activation.replaying) {
+      look_ahead(i + 1, activation);
+    } else {
+      add_offered(activation);
+    }
     return activation;
   }
   return std::nullopt;
@@ -273,8 +315,36 @@ void Replay::look_ahead(std::size_t from, Activation& activation) const {
     } else if (event.marker_recorded_event_attributes().marker_name() == kSideEffectMarker) {
       activation.side_effects.push_back(&event);
     } else if (event.has_workflow_execution_update_accepted_event_attributes()) {
-      activation.jobs.push_back({JobKind::kUpdate, 0, &event});
+      activation.jobs.push_back(accepted_update(event));
     }
+  }
+}
+
+Job Replay::accepted_update(const Event& event) const {
+  const auto& accepted = event.workflow_execution_update_accepted_event_attributes();
+  auto update = std::make_shared<Update>();
+  update->instance_id = accepted.protocol_instance_id();
+  update->message_id = accepted.accepted_request_message_id();
+  update->sequencing_event_id = accepted.accepted_request_sequencing_event_id();
+  update->accepted = true;
+  update->request = accepted.accepted_request();
+  const auto admitted = admitted_.find(update->instance_id);
+  if (!accepted.has_accepted_request() && admitted != admitted_.end()) update->request = admitted->second;
+  return {JobKind::kUpdate, 0, nullptr, std::move(update)};
+}
+
+void Replay::add_offered(Activation& activation) {
+  for (const Message& message : std::exchange(offered_, {})) {
+    auto update = std::make_shared<Update>();
+    update->instance_id = message.protocol_instance_id();
+    update->message_id = message.id();
+    update->sequencing_event_id = message.event_id();
+    const auto admitted = admitted_.find(update->instance_id);
+    if (!message.body().UnpackTo(&update->request)) {
+      if (admitted == admitted_.end()) continue;  // a message of a protocol that is not known
+      update->request = admitted->second;
+    }
+    activation.jobs.push_back({JobKind::kUpdate, 0, nullptr, std::move(update)});
   }
 }
 
@@ -317,6 +387,7 @@ std::expected<void, NonDeterminism> Replay::match_commands() {
                                       " asked " + describe(recorded_[command])});
   }
   recorded_.clear();
+  matched_event_id_ = events_[at - 1].event_id();
   consumed_ = at;
   return {};
 }
@@ -376,7 +447,7 @@ std::uint64_t Replay::answered(const Event& event) const {
 
 void Replay::add_jobs(const Event& event, Activation& activation) {
   const auto add = [&](JobKind kind, std::uint64_t sequence = 0) {
-    activation.jobs.push_back({kind, sequence, &event});
+    activation.jobs.push_back({kind, sequence, &event, nullptr});
   };
   switch (event.event_type()) {
     case enums::EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: return add(JobKind::kStart);
@@ -403,6 +474,11 @@ void Replay::add_jobs(const Event& event, Activation& activation) {
     case enums::EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
     case enums::EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED:
       return add(JobKind::kExternalCancel, answered(event));
+    case enums::EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED: {
+      const auto& request = event.workflow_execution_update_admitted_event_attributes().request();
+      admitted_[request.meta().update_id()] = request;
+      return;
+    }
     default: return;
   }
 }

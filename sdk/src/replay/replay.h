@@ -11,6 +11,7 @@
 #include <deque>
 #include <expected>
 #include <map>
+#include <memory>
 #include <optional>
 #include <source_location>
 #include <string>
@@ -18,10 +19,13 @@
 
 #include <temporal/api/command/v1/message.pb.h>
 #include <temporal/api/history/v1/message.pb.h>
+#include <temporal/api/protocol/v1/message.pb.h>
+#include <temporal/api/update/v1/message.pb.h>
 
 namespace perdure::replay {
 
 using Event = temporal::api::history::v1::HistoryEvent;
+using Message = temporal::api::protocol::v1::Message;
 
 enum class CommandKind : std::uint8_t {
   kScheduleActivity,
@@ -35,7 +39,9 @@ enum class CommandKind : std::uint8_t {
   kPatch,
   kUpsertSearchAttributes,
   kModifyProperties,
-  kMessage,  // the place of a protocol message: an update's acceptance or outcome
+  kAcceptUpdate,    // with a message, as the next two
+  kCompleteUpdate,  // with its outcome
+  kRejectUpdate,    // leaves nothing in history: handed out once, matched with nothing
   kComplete,
   kFail,
   kCancel,
@@ -44,13 +50,14 @@ enum class CommandKind : std::uint8_t {
 
 // What the code asked for. `sequence` names the operation: what history says about it comes back as a Job of
 // that number. kCancelActivity carries no scheduled event id: the number of the activity is in `sequence`,
-// and take_commands() fills it in.
+// and commands() fills it in.
 struct Command {
   CommandKind kind{};
   std::uint64_t sequence = 0;
   temporal::api::command::v1::Command wire;
   std::source_location where;
   bool deprecated_patch = false;
+  std::shared_ptr<const Message> message;  // of an update
 };
 
 enum class JobKind : std::uint8_t {
@@ -63,13 +70,22 @@ enum class JobKind : std::uint8_t {
   kChild,           // ended somehow
   kExternalSignal,  // delivered or failed
   kExternalCancel,  // delivered or failed
-  kUpdate,          // an accepted update (replay only; a new one comes as a message)
+  kUpdate,          // new, or accepted in history
+};
+
+// An update that is new (as its message says) or that history has as accepted.
+struct Update {
+  std::string instance_id, message_id;
+  std::int64_t sequencing_event_id = 0;
+  bool accepted = false;  // its validator has spoken
+  temporal::api::update::v1::Request request;
 };
 
 struct Job {
   JobKind kind{};
   std::uint64_t sequence = 0;    // of the command it answers; 0: none
-  const Event* event = nullptr;  // valid until the next call of next()
+  const Event* event = nullptr;  // valid until the next call of next(); null for an update
+  std::shared_ptr<const Update> update;
 };
 
 struct Activation {
@@ -94,6 +110,12 @@ class Replay {
   // Appends events; false when they do not follow those it has (then this Replay is of no use for them).
   bool append(google::protobuf::RepeatedPtrField<Event> events);
 
+  // The messages that came with the last workflow task: part of its activation, after everything else.
+  void offer(google::protobuf::RepeatedPtrField<Message> messages) { offered_ = std::move(messages); }
+
+  // The server dropped the workflow task that was answered last, with its events, as if it had never been.
+  void take_back();
+
   // Matches what was recorded last with what history has, and cuts the next activation; nothing when history
   // has none left.
   std::expected<std::optional<Activation>, NonDeterminism> next();
@@ -103,6 +125,8 @@ class Replay {
 
   // The commands recorded last, ready to be sent. They stay recorded: the history of the next task has them.
   std::vector<temporal::api::command::v1::Command> commands() const;
+  // The messages of these commands, and the rejections of updates.
+  std::vector<Message> messages() const;
 
   std::int64_t last_event_id() const { return last_event_id_; }
   bool has_first_event() const { return first_event_id_ == 1; }
@@ -112,14 +136,19 @@ class Replay {
   std::expected<bool, NonDeterminism> match(const Command& command, const Event& event);
   void add_jobs(const Event& event, Activation& activation);
   void look_ahead(std::size_t from, Activation& activation) const;
+  Job accepted_update(const Event& event) const;
+  void add_offered(Activation& activation);
   std::uint64_t answered(const Event& event) const;
   bool in_vain(std::size_t started) const;
 
   std::deque<Event> events_;  // not yet passed; those of the last activation are at the front until next()
   std::size_t consumed_ = 0;  // of them
   std::int64_t last_event_id_ = 0, first_event_id_ = 0;
+  std::int64_t matched_event_id_ = 0;  // the last that came of recorded commands
   bool activated_ = false;  // an activation was handed out whose completion history must show
-  std::vector<Command> recorded_;
+  std::vector<Command> recorded_, rejections_;
+  google::protobuf::RepeatedPtrField<Message> offered_;
+  std::map<std::string, temporal::api::update::v1::Request> admitted_;  // by history, before their acceptance
   std::map<std::int64_t, std::uint64_t> sequence_of_event_;  // of scheduled or initiated events
   std::map<std::uint64_t, std::int64_t> event_of_sequence_;
 };

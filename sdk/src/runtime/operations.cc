@@ -46,6 +46,7 @@ replay::Command& Run::record(CommandKind kind, std::uint64_t sequence, std::sour
 }
 
 bool Run::enter(bool shielded, StateBase& state) {
+  check_not_reading();
   state.run = this;
   if (over() || closing_) return false;
   state.scope = scope(shielded);
@@ -174,6 +175,7 @@ void Run::signal_external(StateBase& state, ExternalTarget target, std::string_v
 }
 
 void Run::cancel_external(StateBase& state, ExternalTarget target, std::source_location where) {
+  check_not_reading();
   state.run = this;
   if (over()) return;
   const std::uint64_t sequence = next_sequence();
@@ -368,18 +370,28 @@ void Run::complete(Payload result) {
                    command.wire.mutable_complete_workflow_execution_command_attributes()->mutable_result());
 }
 
+bool Run::is_failure(const std::exception_ptr& error) const {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Failure&) {
+    return true;
+  } catch (...) {
+    return instance_->fails_workflow(error);
+  }
+}
+
 void Run::thrown(std::exception_ptr error) {
   if (closing_ || task_error_) return;
+  if (!is_failure(error)) {
+    task_error_ = error;
+    return;
+  }
   bool cancelled = false;
   try {
     std::rethrow_exception(error);
   } catch (const Failure& failure) {
     cancelled = cancel_requested_ && failure.is_cancelled();
   } catch (...) {
-    if (!instance_->fails_workflow(error)) {
-      task_error_ = error;
-      return;
-    }
   }
   replay::Command& command = closing_.emplace();
   if (cancelled) {
@@ -406,6 +418,7 @@ void Run::unobserved(StateBase& state) {
 }
 
 void Run::continue_as_new(std::string_view name, Payloads arguments, std::source_location where) {
+  check_not_reading();
   if (over() || closing_) return;
   replay::Command& command = closing_.emplace();
   command.kind = CommandKind::kContinueAsNew;
@@ -420,6 +433,7 @@ void Run::continue_as_new(std::string_view name, Payloads arguments, std::source
 // ---- markers
 
 Payload Run::side_effect(const std::function<Payload()>& draw, std::source_location where) {
+  check_not_reading();
   if (over() || closing_) return draw();
   Payload value;
   if (replaying_ && !side_effects_.empty()) {
@@ -439,6 +453,7 @@ Payload Run::side_effect(const std::function<Payload()>& draw, std::source_locat
 bool Run::patched(std::string id, bool deprecated, std::source_location where) {
   if (id.empty() || id.find_first_of("\"\\") != id.npos)
     throw std::invalid_argument("a patch id is plain text without quotes");
+  check_not_reading();
   if (over() || closing_) return false;
   const auto known = patches_.find(id);
   const bool answer = known != patches_.end() ? known->second : !replaying_;

@@ -47,7 +47,7 @@ void Run::unqueue(PromiseBase& promise) {
 
 void Run::resume(PromiseBase& promise) {
   current_ = promise.strand;
-  settled_ = false;
+  settled_ = idle_ = false;
   const auto at = promise.at;
   promise.self.resume();
   if (!settled_) {
@@ -190,6 +190,7 @@ void Run::begin(const replay::Activation& activation) {
   now_ = TimePoint(
       std::chrono::duration_cast<TimePoint::duration>(std::chrono::nanoseconds(activation.now_nanos)));
   replaying_ = activation.replaying;
+  idle_ = true;
   continue_as_new_suggested_ = activation.continue_as_new_suggested;
   settings_.info.history_length = activation.started_event_id;
   settings_.info.history_bytes = activation.history_bytes;
@@ -241,6 +242,7 @@ std::vector<replay::Command> Run::activate(const replay::Activation& activation)
 void Run::close_if_asked() {
   if (!closing_ || closed_) return;
   closed_ = true;
+  warn_of_unfinished_handlers();
   destroy_all_strands();
   conditions_.clear();
   commands_.push_back(std::move(*closing_));
@@ -304,7 +306,7 @@ void Run::apply(const replay::Job& job) {
   switch (job.kind) {
     case JobKind::kStart: return;
     case JobKind::kSignal: return signal(*job.event);
-    case JobKind::kUpdate: throw std::runtime_error("updates are not handled");
+    case JobKind::kUpdate: return update(*job.update);
     case JobKind::kCancelRequested: cancel_requested_ = true; return cancel_scope(*root_);
     default: break;
   }
@@ -322,23 +324,56 @@ void Run::apply(const replay::Job& job) {
   }
 }
 
+void Run::start_handler(std::string name, bool abandonable, Task<void> body) {
+  if (over()) return;
+  start_strand(StrandKind::kHandler, Ref<Scope>(new Scope), std::move(body), false);
+  strands_.back()->handler = std::move(name);
+  strands_.back()->abandonable = abandonable;
+}
+
 void Run::signal(const replay::Event& event) {
   const auto& signaled = event.workflow_execution_signaled_event_attributes();
-  std::optional<Task<void>> handler;
+  HandlerCall<void> call;
   try {
-    if (!instance_->signal(signaled.signal_name(), context(), convert::from_wire(signaled.input()),
-                           handler)) {
+    if (!instance_->signal(signaled.signal_name(), context(), convert::from_wire(signaled.input()), call)) {
       return log("warn", "signal_without_handler", {{"signal", signaled.signal_name()}});
     }
   } catch (const PayloadError& error) {  // the sender's mistake must not block the workflow
     return log("error", "signal_arguments_unreadable",
                {{"signal", signaled.signal_name()}, {"error", error.what()}});
   }
-  start_strand(StrandKind::kHandler, Ref<Scope>(new Scope), handler_body(std::move(*handler)), false);
+  start_handler("signal " + signaled.signal_name(), call.abandonable, handler_body(std::move(*call.task)));
+}
+
+void Run::warn_of_unfinished_handlers() {
+  std::string names;
+  for (const auto& strand : strands_) {
+    if (strand->kind != StrandKind::kHandler || strand->abandonable || strand->ended) continue;
+    names.append(names.empty() ? "" : ", ").append(strand->handler);
+  }
+  if (names.empty() || cancel_requested_) return;
+  log("warn", "unfinished_handlers",
+      {{"handlers", names},
+       {"note",
+        "the workflow ended while they ran; wait for all_handlers_finished(), or list them as abandonable"}});
+}
+
+namespace {
+struct Flag {
+  explicit Flag(bool& set) : flag(set) { flag = true; }
+  Flag(const Flag&) = delete;
+  ~Flag() { flag = false; }
+  bool& flag;
+};
+}  // namespace
+
+void Run::check_not_reading() const {
+  if (reading_) throw std::logic_error("a query or a validator may only look: it called a verb of Context");
 }
 
 Payload Run::query(std::string_view name, const Payloads& arguments) {
   if (name == "__stack_trace") return encode<std::string>(stack_trace());
+  const Flag reading(reading_);
   Payload result;
   if (instance_ && instance_->query(name, ReadContext(this), arguments, result)) return result;
   std::string known;

@@ -51,6 +51,8 @@ struct Strand {
   CoroutineWait* waiting = nullptr;  // what it waits for
   std::optional<Task<void>> root;
   bool ended = false;
+  std::string handler;       // "update deposit", of a handler call
+  bool abandonable = false;  // may still run when the workflow ends
 };
 
 // Told about what a run's code logs while it is not replayed. Any thread.
@@ -77,6 +79,8 @@ class Run {
   Payload query(std::string_view name, const Payloads& arguments);
 
   bool closed() const { return closed_; }
+  // No code ran in the last workflow task: the run is as it was before.
+  bool idle() const { return idle_; }
   std::size_t bytes() const { return frame_bytes_; }
   // Where each strand waits, for people.
   std::string stack_trace() const;
@@ -119,6 +123,7 @@ class Run {
   Random& random() { return random_; }
   std::uint64_t next_sequence() { return ++sequence_; }
   Strand* current() const { return current_; }
+  void check_not_reading() const;  // throws std::logic_error
   void frame_grew(std::ptrdiff_t by) { frame_bytes_ += static_cast<std::size_t>(by); }
 
  private:
@@ -142,6 +147,9 @@ class Run {
   void start_run_strand();
   void apply(const replay::Job& job);
   void signal(const replay::Event& event);
+  void update(const replay::Update& update);
+  void start_handler(std::string name, bool abandonable, Task<void> body);
+  void warn_of_unfinished_handlers();
   void activity_ended(Pending& pending, const replay::Event& event);
   void child_started(std::uint64_t sequence, const replay::Event& event);
   void child_ended(Pending& pending, const replay::Event& event);
@@ -163,11 +171,19 @@ class Run {
   void thrown(std::exception_ptr error);
   Task<void> run_body();
   Task<void> handler_body(Task<void> handler);
+  Task<void> update_body(temporal::api::update::v1::Meta meta, Task<Payload> handler);
+  void accept_update(const replay::Update& update);
+  void reject_update(const replay::Update& update, const std::exception_ptr& why);
+  void complete_update(const temporal::api::update::v1::Meta& meta, const Payload* result,
+                       const std::exception_ptr& error);
+  // It is reported as what the code ended with; others fail the workflow task.
+  bool is_failure(const std::exception_ptr& error) const;
 
   RunSettings settings_;
   std::unique_ptr<WorkflowInstance> instance_;
   Payloads arguments_;
   TimePoint now_{};
+  bool idle_ = true, reading_ = false;  // reading: a query or a validator looks on, and no verb is allowed
   bool replaying_ = false, settled_ = false, dying_ = false, closed_ = false, cancel_requested_ = false;
   bool continue_as_new_suggested_ = false;
   std::exception_ptr task_error_;

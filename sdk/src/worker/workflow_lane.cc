@@ -62,10 +62,12 @@ void WorkflowLane::handle(Task& task, Done done) {
   try {
     settings_.connection->decode_all(task);
     Cached& cached = load(task);
+    cached.replay.offer(std::move(*task.mutable_messages()));
     advance(cached);
     if (task.has_query()) {
       answer_query(cached, task, std::move(done));
     } else {
+      cached.previous_started_event_id = task.previous_started_event_id();
       complete(cached, task, std::move(done));
     }
     if (settings_.sticky_queue.empty() || cached.run->closed()) evict(run_id);
@@ -89,7 +91,8 @@ WorkflowLane::Cached& WorkflowLane::load(Task& task) {
   }
   if (const auto found = by_run_.find(run_id); found != by_run_.end()) {
     const bool restart = history.events_size() > 0 && history.events(0).event_id() == 1;
-    if (!restart && found->second->replay.append(*history.mutable_events())) {
+    if (!restart && follows(*found->second, task) &&
+        found->second->replay.append(*history.mutable_events())) {
       cache_.splice(cache_.end(), cache_, found->second);
       return *found->second;
     }
@@ -115,6 +118,15 @@ WorkflowLane::Cached& WorkflowLane::load(Task& task) {
   fresh.run = std::make_unique<detail::Run>(std::move(settings));
   fresh.replay.append(*history.mutable_events());
   return fresh;
+}
+
+// Whether the run in memory is where the task begins. A task that only rejected updates is dropped by the
+// server, its events with it: then the run takes that task back, if no code ran in it.
+bool WorkflowLane::follows(Cached& cached, const Task& task) const {
+  if (task.has_query() || task.previous_started_event_id() == cached.run->info().history_length) return true;
+  if (task.previous_started_event_id() != cached.previous_started_event_id || !cached.run->idle()) return false;
+  cached.replay.take_back();
+  return true;
 }
 
 temporal::api::history::v1::History WorkflowLane::rest_of_history(const Task& task, std::string token) const {
@@ -164,6 +176,7 @@ void WorkflowLane::complete(Cached& cached, const Task& task, Done done) {
   request.set_task_token(task.task_token());
   request.set_identity(settings_.identity);
   for (auto& command : cached.replay.commands()) *request.add_commands() = std::move(command);
+  for (auto& message : cached.replay.messages()) *request.add_messages() = std::move(message);
   for (const auto& [id, query] : task.queries()) {
     const QueryAnswer answer = ask(*cached.run, query);
     auto& result = (*request.mutable_query_results())[id];

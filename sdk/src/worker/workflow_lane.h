@@ -45,6 +45,7 @@ class WorkflowLane {
     std::string run_id;
     replay::Replay replay;
     std::unique_ptr<detail::Run> run;
+    std::int64_t previous_started_event_id = 0;  // of the last task that is no query
   };
   using Cache = std::list<Cached>;  // the least recently used first
   using Task = service::PollWorkflowTaskQueueResponse;
@@ -52,6 +53,7 @@ class WorkflowLane {
 
   void handle(Task& task, Done done);
   Cached& load(Task& task);
+  bool follows(Cached& cached, const Task& task) const;
   void advance(Cached& cached);
   temporal::api::history::v1::History rest_of_history(const Task& task, std::string token) const;
   void evict(const std::string& run_id);

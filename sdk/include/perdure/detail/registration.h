@@ -41,17 +41,25 @@ struct exceptions {
 
 namespace detail {
 
+// A handler's code, to be run as a strand.
+template <class T>
+struct HandlerCall {
+  std::optional<Task<T>> task;
+  bool abandonable = false;
+};
+
 struct WorkflowInstance {
   virtual ~WorkflowInstance() = default;
   virtual Task<Payload> run(Context ctx, Payloads arguments) = 0;
-  // False: it has no such handler. Otherwise `out` is the handler's code, to be run as a strand; throws
-  // PayloadError when the arguments do not fit, and for a validator what it threw.
+  // False: it has no such handler. Throws PayloadError when the arguments do not fit, and for a validator what
+  // it threw.
   virtual bool signal(std::string_view name, Context ctx, const Payloads& arguments,
-                      std::optional<Task<void>>& out) = 0;
+                      HandlerCall<void>& out) = 0;
   virtual bool query(std::string_view name, ReadContext ctx, const Payloads& arguments, Payload& out) = 0;
   virtual bool update(std::string_view name, Context ctx, const Payloads& arguments, bool validate,
-                      std::optional<Task<Payload>>& out) = 0;
+                      HandlerCall<Payload>& out) = 0;
   virtual std::vector<std::string_view> query_names() const = 0;
+  virtual std::vector<std::string_view> update_names() const = 0;
   virtual bool fails_workflow(const std::exception_ptr& error) const = 0;  // one that is no Failure
 };
 
@@ -99,12 +107,25 @@ Task<typename Callee<M>::ret> plain_handler(Object* object, Context ctx, typenam
     co_return call_member<M>(*object, ctx, std::move(arguments));
   }
 }
-template <auto M, class Object>
-Task<typename Callee<M>::ret> handler_task(Object& object, Context ctx, const Payloads& payloads) {
-  if constexpr (is_task<typename Callee<M>::raw>) {
-    return call_member<M>(object, ctx, arguments_of<M>(payloads));
+template <auto E>
+auto handler_arguments(std::string_view name, const Payloads& payloads) {
+  static constexpr auto member = pointer_of<E>();
+  if constexpr (is_dynamic<E>) {
+    static_assert(std::is_same_v<typename Callee<member>::args, std::tuple<std::string, Payloads>>,
+                  "perdure: a dynamic handler takes (std::string name, Payloads arguments)");
+    return std::tuple<std::string, Payloads>(name, payloads);
   } else {
-    return plain_handler<M>(&object, ctx, arguments_of<M>(payloads));
+    return arguments_of<member>(payloads);
+  }
+}
+template <auto E, class Object>
+Task<typename Callee<pointer_of<E>()>::ret> handler_task(Object& object, std::string_view name, Context ctx,
+                                                         const Payloads& payloads) {
+  static constexpr auto member = pointer_of<E>();
+  if constexpr (is_task<typename Callee<member>::raw>) {
+    return call_member<member>(object, ctx, handler_arguments<E>(name, payloads));
+  } else {
+    return plain_handler<member>(&object, ctx, handler_arguments<E>(name, payloads));
   }
 }
 
@@ -114,9 +135,26 @@ template <auto... E>
 struct HandlerTable<handlers<E...>> {
   template <class F>
   static bool find(std::string_view name, F use) {
-    return ((entry_name<E>() == name && (use(std::integral_constant<decltype(E), E>{}), true)) || ...);
+    return (one<E, false>(name, use) || ...) || (one<E, true>(name, use) || ...);
   }
-  static std::vector<std::string_view> names() { return {entry_name<E>()...}; }
+  // Without the dynamic ones.
+  static std::vector<std::string_view> names() {
+    std::vector<std::string_view> all;
+    ((is_dynamic<E> ? void() : all.push_back(entry_name<E>())), ...);
+    return all;
+  }
+
+ private:
+  template <auto X, bool kDynamic, class F>
+  static bool one(std::string_view name, F& use) {
+    if constexpr (is_dynamic<X> == kDynamic) {
+      if (kDynamic || entry_name<X>() == name) {
+        use(std::integral_constant<decltype(X), X>{});
+        return true;
+      }
+    }
+    return false;
+  }
 };
 
 template <class W>
@@ -141,13 +179,13 @@ struct ClassInstance final : WorkflowInstance {
     return encoded(call_member<&W::run>(object, ctx, arguments_of<&W::run>(arguments)));
   }
   bool signal(std::string_view name, Context ctx, const Payloads& arguments,
-              std::optional<Task<void>>& out) override {
+              HandlerCall<void>& out) override {
     if constexpr (HasSignals<W>) {
       return HandlerTable<typename W::signals>::find(name, [&](auto entry) {
-        static constexpr auto member = pointer_of<entry.value>();
-        static_assert(std::is_void_v<typename Callee<member>::ret>,
+        static_assert(std::is_void_v<typename Callee<pointer_of<entry.value>()>::ret>,
                       "perdure: a signal handler returns void or Task<>");
-        out.emplace(handler_task<member>(object, ctx, arguments));
+        out.task.emplace(handler_task<entry.value>(object, name, ctx, arguments));
+        out.abandonable = is_abandonable<entry.value>;
       });
     }
     return false;
@@ -159,25 +197,29 @@ struct ClassInstance final : WorkflowInstance {
         static_assert(!is_task<typename Callee<member>::raw>, "perdure: a query is const and no coroutine");
         const W& looked_at = object;
         out = encode<typename Callee<member>::raw>(
-            call_member<member>(looked_at, ctx, arguments_of<member>(arguments)));
+            call_member<member>(looked_at, ctx, handler_arguments<entry.value>(name, arguments)));
       });
     }
     return false;
   }
   bool update(std::string_view name, Context ctx, const Payloads& arguments, bool validate,
-              std::optional<Task<Payload>>& out) override {
+              HandlerCall<Payload>& out) override {
     if constexpr (HasUpdates<W>) {
       return HandlerTable<typename W::updates>::find(name, [&](auto entry) {
-        static constexpr auto member = pointer_of<entry.value>();
-        if constexpr (requires { entry.value.validator; }) {
-          static constexpr auto validator = entry.value.validator;
-          if constexpr (!std::is_same_v<std::remove_cv_t<decltype(validator)>, std::nullptr_t>) {
+        static constexpr auto validator = validator_of<entry.value>();
+        if constexpr (!std::is_same_v<std::remove_cv_t<decltype(validator)>, std::nullptr_t>) {
+          if (validate) {
             const W& looked_at = object;
-            if (validate)
+            if constexpr (is_dynamic<entry.value>) {
+              call_member<validator>(looked_at, ReadContext(ctx.run()),
+                                     std::tuple<std::string, Payloads>(name, arguments));
+            } else {
               call_member<validator>(looked_at, ReadContext(ctx.run()), arguments_of<validator>(arguments));
+            }
           }
         }
-        out.emplace(encoded(handler_task<member>(object, ctx, arguments)));
+        out.task.emplace(encoded(handler_task<entry.value>(object, name, ctx, arguments)));
+        out.abandonable = is_abandonable<entry.value>;
       });
     }
     return false;
@@ -185,6 +227,13 @@ struct ClassInstance final : WorkflowInstance {
   std::vector<std::string_view> query_names() const override {
     if constexpr (HasQueries<W>) {
       return HandlerTable<typename W::queries>::names();
+    } else {
+      return {};
+    }
+  }
+  std::vector<std::string_view> update_names() const override {
+    if constexpr (HasUpdates<W>) {
+      return HandlerTable<typename W::updates>::names();
     } else {
       return {};
     }
@@ -218,14 +267,13 @@ struct FunctionInstance final : WorkflowInstance {
     return encoded(std::apply([&](auto&... each) { return F(ctx, std::move(each)...); },
                               *(decoded = arguments_of<F>(arguments))));
   }
-  bool signal(std::string_view, Context, const Payloads&, std::optional<Task<void>>&) override {
-    return false;
-  }
+  bool signal(std::string_view, Context, const Payloads&, HandlerCall<void>&) override { return false; }
   bool query(std::string_view, ReadContext, const Payloads&, Payload&) override { return false; }
-  bool update(std::string_view, Context, const Payloads&, bool, std::optional<Task<Payload>>&) override {
+  bool update(std::string_view, Context, const Payloads&, bool, HandlerCall<Payload>&) override {
     return false;
   }
   std::vector<std::string_view> query_names() const override { return {}; }
+  std::vector<std::string_view> update_names() const override { return {}; }
   bool fails_workflow(const std::exception_ptr&) const override { return false; }
   std::optional<typename Callee<F>::args> decoded;
 };

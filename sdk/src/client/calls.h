@@ -1,0 +1,93 @@
+// What the files with the client's calls share. Any thread.
+#pragma once
+
+#include "base/random.h"
+#include "google/rpc/status.pb.h"
+#include "sdk/src/client/connection.h"
+#include "sdk/src/payload/convert.h"
+
+#include <temporal/api/errordetails/v1/message.pb.h>
+#include <temporal/api/workflowservice/v1/request_response.pb.h>
+
+namespace perdure {
+inline namespace v1 {
+namespace detail {
+
+namespace service = temporal::api::workflowservice::v1;
+namespace enums = temporal::api::enums::v1;
+
+inline std::string new_request_id() {
+  base::Random random(base::random_seed());
+  return random.uuid();
+}
+
+inline void name(const ExecutionName& execution, temporal::api::common::v1::WorkflowExecution* out) {
+  out->set_workflow_id(execution.id);
+  out->set_run_id(execution.run_id);
+}
+
+template <class Detail>
+bool has_detail(const RpcError& error, Detail* out) {
+  google::rpc::Status status;
+  return status.ParseFromString(error.details()) && status.details_size() > 0 &&
+         status.details(0).UnpackTo(out);
+}
+
+// Typed errors for what every call on a workflow can meet.
+template <class F>
+auto translated(const ExecutionName& execution, F call) {
+  try {
+    return call();
+  } catch (const RpcError& error) {
+    temporal::api::errordetails::v1::WorkflowExecutionAlreadyStartedFailure started;
+    if (error.code() == static_cast<int>(base::Code::kAlreadyExists) && has_detail(error, &started)) {
+      throw WorkflowAlreadyStarted("workflow '" + execution.id + "' is running already", started.run_id());
+    }
+    if (error.code() == static_cast<int>(base::Code::kNotFound)) {
+      throw WorkflowNotFound("workflow '" + execution.id + "': " + error.what());
+    }
+    temporal::api::errordetails::v1::QueryFailedFailure failed;
+    if (has_detail(error, &failed)) throw QueryFailed(error.what());
+    throw;
+  }
+}
+
+template <class Request>
+void fill_start(Connection& connection, std::string_view type, const StartOptions& options,
+                const Payloads& arguments, Request& request) {
+  request.set_namespace_(connection.ns());
+  request.set_workflow_id(options.id);
+  request.mutable_workflow_type()->set_name(std::string(type));
+  request.mutable_task_queue()->set_name(options.task_queue);
+  connection.encode(arguments, request.mutable_input());
+  request.set_identity(connection.identity());
+  request.set_request_id(new_request_id());
+  const auto set = [](Duration duration, google::protobuf::Duration* out) {
+    convert::to_wire(duration, out);
+  };
+  if (options.execution_timeout > Duration::zero())
+    set(options.execution_timeout, request.mutable_workflow_execution_timeout());
+  if (options.run_timeout > Duration::zero())
+    set(options.run_timeout, request.mutable_workflow_run_timeout());
+  if (options.task_timeout > Duration::zero())
+    set(options.task_timeout, request.mutable_workflow_task_timeout());
+  if (options.start_delay > Duration::zero())
+    set(options.start_delay, request.mutable_workflow_start_delay());
+  request.set_workflow_id_reuse_policy(static_cast<enums::WorkflowIdReusePolicy>(options.id_reuse));
+  request.set_workflow_id_conflict_policy(static_cast<enums::WorkflowIdConflictPolicy>(options.id_conflict));
+  request.set_cron_schedule(options.cron_schedule);
+  if (options.retry) {
+    auto* retry = request.mutable_retry_policy();
+    set(options.retry->initial_interval, retry->mutable_initial_interval());
+    retry->set_backoff_coefficient(options.retry->backoff_coefficient);
+    if (options.retry->maximum_interval > Duration::zero())
+      set(options.retry->maximum_interval, retry->mutable_maximum_interval());
+    retry->set_maximum_attempts(options.retry->maximum_attempts);
+    for (const Text& one : options.retry->non_retryable_error_types)
+      retry->add_non_retryable_error_types(one.str());
+  }
+}
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace perdure
