@@ -1,5 +1,5 @@
-// A client, a worker and a replayer for tests of the whole way; tests/run.py says where the server is. Each test
-// runs with the worker's cache and without.
+// A client, a worker and a replayer for tests of the whole way; tests/run.py says where the server is. Each
+// test runs with the worker's cache and without.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -52,5 +52,5 @@ class OnServer : public testing::TestWithParam<std::size_t> {
 inline std::string cache_name(const testing::TestParamInfo<std::size_t>& info) {
   return info.param == 0 ? "without_cache" : "with_cache";
 }
-#define PERDURE_ON_SERVER(suite)                                                                             \
+#define PERDURE_ON_SERVER(suite) \
   INSTANTIATE_TEST_SUITE_P(On, suite, testing::Values(std::size_t{0}, std::size_t{1} << 20), cache_name)

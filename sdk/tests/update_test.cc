@@ -36,9 +36,8 @@ class Account {
   std::string log() const { return log_; }
   using signals = handlers<&Account::close>;
   using queries = handlers<&Account::log>;
-  using updates =
-      handlers<update<&Account::deposit, &Account::check_deposit>, update<&Account::add, nullptr, "plus">,
-               update<&Account::fail>>;
+  using updates = handlers<update<&Account::deposit, &Account::check_deposit>,
+                           update<&Account::add, nullptr, "plus">, update<&Account::fail>>;
 
  private:
   long cents_ = 0;
@@ -137,7 +136,11 @@ TEST(Update, replay_does_not_validate_but_sees_other_code) {
   quick.task();
   quick.update("u1", "plus", 5L);
   quick.task();
-  quick.history().back().mutable_workflow_execution_update_completed_event_attributes()->mutable_meta()->set_update_id("u2");
+  quick.history()
+      .back()
+      .mutable_workflow_execution_update_completed_event_attributes()
+      ->mutable_meta()
+      ->set_update_id("u2");
   EXPECT_EQ(quick.replay_into(define_workflow<Account>()),
             "event 9 WorkflowExecutionUpdateCompleted(u2), but the code asked CompleteUpdate(u1)");
 }
@@ -242,7 +245,9 @@ class Sneaky {
     return 1;
   }
   void change() {}
-  void check() const { (void)kept_->side_effect([] { return 1; }); }
+  void check() const {
+    (void)kept_->side_effect([] { return 1; });
+  }
   using queries = handlers<&Sneaky::look>;
   using updates = handlers<update<&Sneaky::change, &Sneaky::check>>;
 

@@ -292,9 +292,9 @@ class Client {
                                                                 A&&... arguments) const {
     using Params = typename detail::Callee<U>::args;
     auto encoded = detail::ArgumentList<Params>::encode_all(std::forward<A>(arguments)...);
-    return {connection_, detail::update_with_start(*connection_, detail::workflow_name_of<W>(), start.options,
-                                                   start.arguments, options.id,
-                                                   W::updates::template name_of<U>(), std::move(encoded), stage)};
+    return {connection_, detail::update_with_start(
+                             *connection_, detail::workflow_name_of<W>(), start.options, start.arguments,
+                             options.id, W::updates::template name_of<U>(), std::move(encoded), stage)};
   }
   explicit Client(std::shared_ptr<detail::Connection> connection) : connection_(std::move(connection)) {}
   template <class Params, class... A>

@@ -52,9 +52,8 @@ SentUpdate sent(Connection& connection, UpdateName update,
       one.set_code(status.code());
       one.set_message(status.message());
       *one.mutable_details() = status.details();
-      translated({workflow_id, {}}, [&]() -> int {
-        throw RpcError(status.code(), status.message(), one.SerializeAsString());
-      });
+      translated({workflow_id, {}},
+                 [&]() -> int { throw RpcError(status.code(), status.message(), one.SerializeAsString()); });
     }
   }
   throw error;

@@ -199,10 +199,12 @@ std::string describe(const Command& command) {
     }
     case CommandKind::kUpsertSearchAttributes: return "UpsertSearchAttributes";
     case CommandKind::kModifyProperties: return "ModifyProperties";
-    case CommandKind::kAcceptUpdate: return with_subject("AcceptUpdate", command.message->protocol_instance_id());
+    case CommandKind::kAcceptUpdate:
+      return with_subject("AcceptUpdate", command.message->protocol_instance_id());
     case CommandKind::kCompleteUpdate:
       return with_subject("CompleteUpdate", command.message->protocol_instance_id());
-    case CommandKind::kRejectUpdate: return with_subject("RejectUpdate", command.message->protocol_instance_id());
+    case CommandKind::kRejectUpdate:
+      return with_subject("RejectUpdate", command.message->protocol_instance_id());
     case CommandKind::kComplete: return "CompleteWorkflow";
     case CommandKind::kFail: return "FailWorkflow";
     case CommandKind::kCancel: return "CancelWorkflow";

@@ -145,11 +145,11 @@ class Replay {
   std::size_t consumed_ = 0;  // of them
   std::int64_t last_event_id_ = 0, first_event_id_ = 0;
   std::int64_t matched_event_id_ = 0;  // the last that came of recorded commands
-  bool activated_ = false;  // an activation was handed out whose completion history must show
+  bool activated_ = false;             // an activation was handed out whose completion history must show
   std::vector<Command> recorded_, rejections_;
   google::protobuf::RepeatedPtrField<Message> offered_;
   std::map<std::string, temporal::api::update::v1::Request> admitted_;  // by history, before their acceptance
-  std::map<std::int64_t, std::uint64_t> sequence_of_event_;  // of scheduled or initiated events
+  std::map<std::int64_t, std::uint64_t> sequence_of_event_;             // of scheduled or initiated events
   std::map<std::uint64_t, std::int64_t> event_of_sequence_;
 };
 

@@ -27,8 +27,8 @@ void Run::update(const replay::Update& update) {
   HandlerCall<Payload> call;
   try {
     reading_ = !update.accepted;
-    const bool known = instance_->update(input.name(), context(), convert::from_wire(input.args()),
-                                         !update.accepted, call);
+    const bool known =
+        instance_->update(input.name(), context(), convert::from_wire(input.args()), !update.accepted, call);
     reading_ = false;
     if (!known) {
       std::string names;

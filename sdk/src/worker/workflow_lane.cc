@@ -124,7 +124,8 @@ WorkflowLane::Cached& WorkflowLane::load(Task& task) {
 // server, its events with it: then the run takes that task back, if no code ran in it.
 bool WorkflowLane::follows(Cached& cached, const Task& task) const {
   if (task.has_query() || task.previous_started_event_id() == cached.run->info().history_length) return true;
-  if (task.previous_started_event_id() != cached.previous_started_event_id || !cached.run->idle()) return false;
+  if (task.previous_started_event_id() != cached.previous_started_event_id || !cached.run->idle())
+    return false;
   cached.replay.take_back();
   return true;
 }

@@ -51,8 +51,8 @@ struct HandlerCall {
 struct WorkflowInstance {
   virtual ~WorkflowInstance() = default;
   virtual Task<Payload> run(Context ctx, Payloads arguments) = 0;
-  // False: it has no such handler. Throws PayloadError when the arguments do not fit, and for a validator what
-  // it threw.
+  // False: it has no such handler. Throws PayloadError when the arguments do not fit, and for a validator
+  // what it threw.
   virtual bool signal(std::string_view name, Context ctx, const Payloads& arguments,
                       HandlerCall<void>& out) = 0;
   virtual bool query(std::string_view name, ReadContext ctx, const Payloads& arguments, Payload& out) = 0;
