@@ -12,7 +12,7 @@
 #include <perdure/replayer.h>
 #include <perdure/worker.h>
 
-class OnServer : public testing::TestWithParam<std::size_t> {
+class OnServer : public ::testing::TestWithParam<std::size_t> {
  protected:
   OnServer() : queue_(std::string("on-") + std::to_string(getpid()) + "-" + unique()) {
     worker_ = std::make_unique<perdure::Worker>(client_, worker_options());
@@ -49,8 +49,8 @@ class OnServer : public testing::TestWithParam<std::size_t> {
   std::unique_ptr<perdure::Worker> worker_;
 };
 
-inline std::string cache_name(const testing::TestParamInfo<std::size_t>& info) {
+inline std::string cache_name(const ::testing::TestParamInfo<std::size_t>& info) {
   return info.param == 0 ? "without_cache" : "with_cache";
 }
 #define PERDURE_ON_SERVER(suite) \
-  INSTANTIATE_TEST_SUITE_P(On, suite, testing::Values(std::size_t{0}, std::size_t{1} << 20), cache_name)
+  INSTANTIATE_TEST_SUITE_P(On, suite, ::testing::Values(std::size_t{0}, std::size_t{1} << 20), cache_name)
