@@ -26,9 +26,13 @@ Error not_found(std::string text) {
   return detailed(Code::kNotFound, std::move(text), details::NotFoundFailure());
 }
 
-Error workflow_not_found(std::string_view workflow_id) {
-  return not_found("workflow not found for ID: " + std::string(workflow_id));
+Error workflow_not_found(std::string_view workflow_id, std::string_view run_id) {
+  const std::string id(workflow_id);
+  if (run_id.empty()) return not_found("workflow not found for ID: " + id);
+  return not_found("workflow execution not found for workflow ID \"" + id + "\" and run ID \"" + std::string(run_id) + "\"");
 }
+
+Error chain_not_found() { return not_found("workflow execution not found"); }
 
 Error workflow_completed() { return not_found("workflow execution already completed"); }
 

@@ -25,7 +25,9 @@ std::string detail_of(const google::protobuf::Message& message);
 Error detailed(base::Code code, std::string text, const google::protobuf::Message& detail);
 
 Error not_found(std::string text);                                  // NotFoundFailure
-Error workflow_not_found(std::string_view workflow_id);             // `workflow not found for ID: …`
+// `workflow not found for ID: …`, or with a run: `workflow execution not found for workflow ID "…" and run ID "…"`
+Error workflow_not_found(std::string_view workflow_id, std::string_view run_id = {});
+Error chain_not_found();                                            // `workflow execution not found`: of another chain
 Error workflow_completed();                                         // `workflow execution already completed`
 Error workflow_task_not_found();                                    // `Workflow task not found.`
 // `invalid activityID or activity already timed out or invoking workflow is completed`

@@ -23,6 +23,9 @@ struct FakeExecutions : Executions {
   Result<core::Reply> reply = core::Nothing{};
   std::optional<history::HistoryRequest> read;
   history::HistoryPage page;
+  bool parks = false;  // a read of a history is kept
+  Done<history::HistoryPage> parked;
+  std::uint64_t left = 0;
 
   void execute(UnitKey unit, core::Command given, std::size_t, Done<core::Reply> done) override {
     key = std::move(unit);
@@ -40,9 +43,18 @@ struct FakeExecutions : Executions {
     command = std::move(given);
     done(std::string());
   }
-  void read_history(history::HistoryRequest request, Done<history::HistoryPage> done) override {
+  std::uint64_t read_history(history::HistoryRequest request, Done<history::HistoryPage> done) override {
     read = std::move(request);
-    done(page);
+    if (!parks) {
+      done(page);
+      return 0;
+    }
+    parked = std::move(done);
+    return 9;
+  }
+  void leave_history(const UnitKey&, std::uint64_t waiter) override {
+    left = waiter;
+    parked(page);
   }
   void query(history::QueryRequest, Done<wfs::QueryWorkflowResponse> done) override {
     done(wfs::QueryWorkflowResponse());
@@ -279,6 +291,43 @@ TEST_F(FrontendTest, LongPollEndsBeforeTheClientDoes) {
   EXPECT_EQ(executions_.read->wait_until, clock_.now() + std::chrono::seconds(4));
   send("GetWorkflowExecutionHistory", request, clock_.now());
   EXPECT_EQ(executions_.read->wait_until, clock_.now());
+}
+
+// LM: what of a failed activity is too large to be kept is named in the answer, and the rest is recorded.
+TEST_F(FrontendTest, AFailureThatIsTooLargeIsReported) {
+  wfs::RespondActivityTaskFailedByIdRequest request;
+  request.set_namespace_("default");
+  request.set_workflow_id("wf");
+  request.set_activity_id("a");
+  request.mutable_failure()->set_message("boom");
+  request.mutable_failure()->mutable_application_failure_info();
+  EXPECT_EQ(answered<wfs::RespondActivityTaskFailedByIdResponse>(*send("RespondActivityTaskFailedById", request))
+                .failures_size(),
+            0);
+  request.mutable_last_heartbeat_details()->add_payloads()->set_data(std::string(services_.limits.blob_size, 'x'));
+  const auto details =
+      answered<wfs::RespondActivityTaskFailedByIdResponse>(*send("RespondActivityTaskFailedById", request));
+  ASSERT_EQ(details.failures_size(), 1);
+  EXPECT_EQ(details.failures(0).message(), "Heartbeat details exceed size limit.");
+  EXPECT_TRUE(details.failures(0).server_failure_info().non_retryable());
+  request.clear_last_heartbeat_details();
+  request.mutable_failure()->set_stack_trace(std::string(services_.limits.blob_size, 'x'));
+  const auto failure =
+      answered<wfs::RespondActivityTaskFailedByIdResponse>(*send("RespondActivityTaskFailedById", request));
+  ASSERT_EQ(failure.failures_size(), 1);
+  EXPECT_EQ(failure.failures(0).message(), "Failure exceeds size limit.");
+  EXPECT_TRUE(std::holds_alternative<core::FailActivity>(*executions_.command));
+}
+
+TEST_F(FrontendTest, ALongPollEndsWhenItsClientLeaves) {
+  executions_.parks = true;
+  auto request = history_request();
+  request.set_wait_new_event(true);
+  const auto call = send("GetWorkflowExecutionHistory", request);
+  EXPECT_TRUE(call->answers.empty());
+  call->left();
+  EXPECT_EQ(executions_.left, 9u);
+  EXPECT_EQ(call->answers.size(), 1u);
 }
 
 // WT-64: clients that cannot follow a next run are told of a continuation.

@@ -31,7 +31,8 @@ class Executions {
   virtual void complete_workflow_task(UnitKey key, core::CompleteWorkflowTask command, std::size_t bytes,
                                       Done<std::string> done) = 0;
   virtual void start_workflow(UnitKey key, core::StartWorkflow command, std::size_t bytes, Done<std::string> done) = 0;
-  virtual void read_history(history::HistoryRequest request, Done<history::HistoryPage> done) = 0;
+  virtual std::uint64_t read_history(history::HistoryRequest request, Done<history::HistoryPage> done) = 0;
+  virtual void leave_history(const UnitKey& key, std::uint64_t waiter) = 0;
   virtual void query(history::QueryRequest request, Done<wfs::QueryWorkflowResponse> done) = 0;
   virtual void answer_query(const std::string& query_id, wfs::RespondQueryTaskCompletedRequest request, Done<void> done) = 0;
   virtual void await_visibility(Done<void> done) = 0;

@@ -14,6 +14,7 @@ namespace {
 namespace wfs = core::wfs;
 
 constexpr std::int64_t kPageEvents = 256;    // of the first page that a poll reply carries (WT-09)
+constexpr std::int64_t kMostWaiters = 200'000;  // long polls, per executor
 constexpr std::size_t kPageBytes = 3 << 20;  // so that a page stays below the message limit of clients
 
 std::shared_ptr<const std::string> serialized(const core::HistoryEvent& event) {
@@ -71,10 +72,7 @@ void Loop::serve_history(const UnitKey& key, HistoryRequest request, Done<Histor
   if (!history_page(*unit, *run, request, !request.wait_new_event, page)) {
     return park_history(*unit, *run, std::move(request), std::move(done));
   }
-  when_durable(unit->sequence, [page = std::move(page), done = std::move(done)](base::Status status) mutable {
-    if (!status) return done(std::unexpected(std::move(status).error()));
-    done(std::move(page));
-  });
+  answer_page(*unit, std::move(page), std::move(done));
 }
 
 // Fills the page; false: there is nothing to say yet and the request waits (unless this is its last chance).
@@ -144,7 +142,10 @@ void Loop::end_parked(const base::Error& why) {
   std::vector<Done<HistoryPage>> parked;
   for (const auto& [key, unit] : units_) {
     for (auto& [run_id, run] : unit->runs) {
-      for (HistoryWaiter& waiter : run.waiters) parked.push_back(std::move(waiter.done));
+      for (HistoryWaiter& waiter : run.waiters) {
+        executor_.cancel(waiter.timer);
+        parked.push_back(std::move(waiter.done));
+      }
       run.waiters.clear();
     }
   }
@@ -158,27 +159,41 @@ void Loop::end_parked(const base::Error& why) {
 
 void Loop::park_history(Unit& unit, Run& run, HistoryRequest request, Done<HistoryPage> done) {
   if (stopping_) return done(std::unexpected(stopping()));
-  const std::uint64_t id = ++last_waiter_;
-  const Time until = request.wait_until;
-  const UnitKey key = unit.key;
-  const std::string run_id = request.run_id;
-  run.waiters.push_back({id, std::move(request), std::move(done), Counted(waiting_)});
-  executor_.call_at(until, [this, key, run_id, id] {
-    Unit* unit = find_unit(key);
-    Run* run = unit ? unit->find(run_id) : nullptr;
-    if (!run) return;
-    const auto found = std::find_if(run->waiters.begin(), run->waiters.end(),
-                                    [&](const HistoryWaiter& w) { return w.id == id; });
-    if (found == run->waiters.end()) return;
-    HistoryWaiter waiter = std::move(*found);
-    run->waiters.erase(found);
-    HistoryPage page;
-    history_page(*unit, *run, waiter.request, true, page);
-    when_durable(unit->sequence,
-                 [page = std::move(page), done = std::move(waiter.done)](base::Status status) mutable {
-                   if (!status) return done(std::unexpected(std::move(status).error()));
-                   done(std::move(page));
-                 });
+  if (waiting_ >= kMostWaiters) return done(std::unexpected(core::overloaded("too many long polls of histories wait")));
+  const base::TimerId timer = executor_.call_at(
+      request.wait_until,
+      [this, key = unit.key, run_id = request.run_id, id = request.waiter] { end_waiter(key, run_id, id); });
+  run.waiters.push_back({std::move(request), std::move(done), timer, Counted(waiting_)});
+}
+
+void Loop::leave_history(const UnitKey& key, std::uint64_t waiter) {
+  const Unit* unit = find_unit(key);
+  if (!unit) return;
+  for (const auto& [run_id, run] : unit->runs) {
+    const auto waits = [&](const HistoryWaiter& w) { return w.request.waiter == waiter; };
+    if (std::ranges::any_of(run.waiters, waits)) return end_waiter(key, std::string(run_id), waiter);
+  }
+}
+
+// With what there is: an empty page.
+void Loop::end_waiter(const UnitKey& key, const std::string& run_id, std::uint64_t waiter) {
+  Unit* unit = find_unit(key);
+  Run* run = unit ? unit->find(run_id) : nullptr;
+  if (!run) return;
+  const auto found = std::ranges::find(run->waiters, waiter, [](const HistoryWaiter& w) { return w.request.waiter; });
+  if (found == run->waiters.end()) return;
+  executor_.cancel(found->timer);
+  HistoryWaiter ended = std::move(*found);
+  run->waiters.erase(found);
+  HistoryPage page;
+  history_page(*unit, *run, ended.request, true, page);
+  answer_page(*unit, std::move(page), std::move(ended.done));
+}
+
+void Loop::answer_page(const Unit& unit, Result<HistoryPage> page, Done<HistoryPage> done) {
+  when_durable(unit.sequence, [page = std::move(page), done = std::move(done)](base::Status status) mutable {
+    if (!status) return done(std::unexpected(std::move(status).error()));
+    done(std::move(page));
   });
 }
 
@@ -194,11 +209,8 @@ void Loop::answer_waiters(Unit& unit, Run& run) {
       ++waiter;
       continue;
     }
-    when_durable(unit.sequence,
-                 [answer = std::move(answer), done = std::move(waiter->done)](base::Status status) mutable {
-                   if (!status) return done(std::unexpected(std::move(status).error()));
-                   done(std::move(answer));
-                 });
+    executor_.cancel(waiter->timer);
+    answer_page(unit, std::move(answer), std::move(waiter->done));
     waiter = run.waiters.erase(waiter);
   }
 }

@@ -188,12 +188,20 @@ void History::start_workflow(UnitKey key, core::StartWorkflow command, std::size
                        });
 }
 
-void History::read_history(HistoryRequest request, Done<HistoryPage> done) {
+std::uint64_t History::read_history(HistoryRequest request, Done<HistoryPage> done) {
   const UnitKey key = request.key;
+  const std::uint64_t waiter = request.wait_new_event ? ++engine_->shared.last_waiter : 0;
+  request.waiter = waiter;
   on_loop<HistoryPage>(engine_->shared, key, base::Lane::kNewWork, 256, std::move(done),
                        [request = std::move(request)](Loop& loop, Done<HistoryPage> then) mutable {
                          loop.read_history(std::move(request), std::move(then));
                        });
+  return waiter;
+}
+
+void History::leave_history(const UnitKey& key, std::uint64_t waiter) {
+  Loop& loop = engine_->shared.loop_of(key);
+  loop.executor().post(base::Lane::kCompletion, 0, [&loop, key, waiter] { loop.leave_history(key, waiter); });
 }
 
 void History::query(QueryRequest request, Done<core::wfs::QueryWorkflowResponse> done) {

@@ -41,6 +41,7 @@ struct HistoryRequest {
   bool close_event_only = false;      // HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
   bool with_tail = true;              // events of a workflow task in flight that are not in the history (WT-66)
   Time wait_until{};                  // when a long poll gives up with an empty page
+  std::uint64_t waiter = 0;           // of a long poll: its name for leave_history; History gives it
 };
 struct HistoryPage {
   std::string run_id;
@@ -97,7 +98,10 @@ class History : public matching::TaskStarter {
   void complete_workflow_task(UnitKey key, core::CompleteWorkflowTask command, std::size_t bytes, Done<std::string> done);
   // StartWorkflowExecution; the answer is the serialized StartWorkflowExecutionResponse (an eager task's history included).
   void start_workflow(UnitKey key, core::StartWorkflow command, std::size_t bytes, Done<std::string> done);
-  void read_history(HistoryRequest request, Done<HistoryPage> done);
+  // A long poll has a name, for leave_history(); others get 0.
+  std::uint64_t read_history(HistoryRequest request, Done<HistoryPage> done);
+  // Its client waits no longer: `done` runs with an empty page, if the long poll waits by now and its id is `key`.
+  void leave_history(const UnitKey& key, std::uint64_t waiter);
   void query(QueryRequest request, Done<core::wfs::QueryWorkflowResponse> done);
   // RespondQueryTaskCompleted for a direct query. NOT_FOUND: unknown or too late.
   void answer_query(const std::string& query_id, core::wfs::RespondQueryTaskCompletedRequest request, Done<void> done);

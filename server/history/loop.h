@@ -41,6 +41,7 @@ struct Shared {
   std::atomic<std::int64_t> mailbox_bytes{0};  // of requests that wait for their executor
   std::atomic<std::uint64_t> refused_mailbox{0}, refused_unprojected{0}, refused_low_space{0};
   std::atomic<std::int64_t> quarantined{0};  // ids (rule E12)
+  std::atomic<std::uint64_t> last_waiter{0};
   Loop& loop_of(const UnitKey& key);
 };
 
@@ -65,6 +66,7 @@ class Loop {
   void execute(const UnitKey& key, core::Command command, Done<core::Reply> done);
 
   void read_history(HistoryRequest request, Done<HistoryPage> done);
+  void leave_history(const UnitKey& key, std::uint64_t waiter);
   void query(QueryRequest request, Done<core::wfs::QueryWorkflowResponse> done);
   void answer_query(const std::string& id, core::wfs::RespondQueryTaskCompletedRequest request, Done<void> done);
   void start_task(const matching::Offer& offer, const matching::Poller& poller, Done<std::string> done);
@@ -158,7 +160,9 @@ class Loop {
   void answer_waiters(Unit& unit, Run& run);
   bool history_page(const Unit& unit, Run& run, const HistoryRequest& request, bool last_chance, HistoryPage& page);
   void serve_history(const UnitKey& key, HistoryRequest request, Done<HistoryPage> done);
+  void answer_page(const Unit& unit, Result<HistoryPage> page, Done<HistoryPage> done);  // when what it looked at is durable
   void park_history(Unit& unit, Run& run, HistoryRequest request, Done<HistoryPage> done);
+  void end_waiter(const UnitKey& key, const std::string& run_id, std::uint64_t waiter);
   void release_parked();
   void end_parked(const base::Error& why);
   std::string workflow_task_reply(Unit& unit, Run& run, const core::WorkflowTaskStarted& started, bool with_queries);
@@ -239,7 +243,6 @@ class Loop {
     base::TimerId timer = 0;
   };
   std::map<std::string, PendingQuery> queries_;
-  std::uint64_t last_waiter_ = 0;
 };
 
 }  // namespace perdure::history

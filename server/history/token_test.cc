@@ -44,5 +44,14 @@ TEST(Token, OfAnotherServerOrKindIsRefused) {
   EXPECT_EQ(read_page_token(write_page_token(page, kKey), kKey)->run_id(), "w");
 }
 
+// The tag is the one of RFC 4231 (case 2), whatever key was used before: tokens outlive the process that made them.
+TEST(Token, IsSignedWithHmacSha256) {
+  const std::string expected("\x5b\xdc\xc1\x46\xbf\x60\x75\x4e\x6a\x04\x24\x26\x08\x95\x75\xc7", 16);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(sign('w', "hat do ya want for nothing?", "Jefe").substr(0, 16), expected);
+    EXPECT_NE(sign('w', "hat do ya want for nothing?", i == 1 ? "Jeff" : kKey).substr(0, 16), expected);
+  }
+}
+
 }  // namespace
 }  // namespace perdure::history

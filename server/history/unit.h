@@ -69,9 +69,9 @@ class Counted {
 
 // A GetWorkflowExecutionHistory that waits for something new.
 struct HistoryWaiter {
-  std::uint64_t id = 0;
   HistoryRequest request;
   Done<HistoryPage> done;
+  base::TimerId timer = 0;              // of its end
   Counted counted;
 };
 

@@ -22,9 +22,10 @@ class HistoryExecutions : public frontend::Executions {
   void start_workflow(store::UnitKey key, core::StartWorkflow command, std::size_t bytes, store::Done<std::string> done) override {
     history_.start_workflow(std::move(key), std::move(command), bytes, std::move(done));
   }
-  void read_history(history::HistoryRequest request, store::Done<history::HistoryPage> done) override {
-    history_.read_history(std::move(request), std::move(done));
+  std::uint64_t read_history(history::HistoryRequest request, store::Done<history::HistoryPage> done) override {
+    return history_.read_history(std::move(request), std::move(done));
   }
+  void leave_history(const store::UnitKey& key, std::uint64_t waiter) override { history_.leave_history(key, waiter); }
   void query(history::QueryRequest request, store::Done<frontend::wfs::QueryWorkflowResponse> done) override {
     history_.query(std::move(request), std::move(done));
   }
@@ -68,6 +69,8 @@ history::HistoryOptions history_options(const WiringOptions& options, catalog::C
   history.cache_bytes = options.cache_bytes;
   history.wake_scan = options.rhythm.wake_scan;
   history.sweep = options.rhythm.sweep;
+  history.refuse_bytes = options.refuse_bytes.value_or(history.refuse_bytes);
+  history.replay_bytes = options.replay_bytes.value_or(history.replay_bytes);
   history.on_fatal = options.on_fatal;
   history.on_quarantine = options.on_quarantine;
   return history;

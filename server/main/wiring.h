@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,7 @@ struct WiringOptions {
   std::string store_name = "memory";
   Rhythm rhythm;
   std::size_t cache_bytes = 256 << 20;         // of loaded executions, in all
+  std::optional<std::uint64_t> refuse_bytes, replay_bytes;  // as history::HistoryOptions has them, unless given
   std::function<void(const base::Error&)> on_fatal;
   std::function<void(const store::UnitKey&, const std::string& why)> on_quarantine;  // of each id that is found broken (rule E12)
 };

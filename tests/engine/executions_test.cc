@@ -295,6 +295,25 @@ TEST(E5, AQueryThatFellBackEndsTheStickyBinding) {
   EXPECT_EQ(next.history().events(0).event_id(), 1);
 }
 
+// A long poll whose client has gone is not kept until its time.
+TEST(E5, ALongPollLeavesWithItsClient) {
+  World world;
+  start(world, start_request("id"));
+  const auto gone = world.start("GetWorkflowExecutionHistory", history_request("id", true));
+  const auto stays = world.start("GetWorkflowExecutionHistory", history_request("id", true));
+  ASSERT_FALSE(gone->answered());
+  EXPECT_EQ(world.history_figures().history_waiters, 2u);
+  gone->leave();
+  world.scheduler.run_until_idle();
+  EXPECT_TRUE(gone->answered());
+  EXPECT_FALSE(stays->answered());
+  EXPECT_EQ(world.history_figures().history_waiters, 1u);
+  world.advance(seconds(21));
+  EXPECT_TRUE(stays->answered());
+  EXPECT_EQ(world.history_figures().history_waiters, 0u);
+  gone->leave();  // again, and nobody is there
+}
+
 TEST(E5, NoWaiterHangsWhenTheServerStops) {
   World world;
   start(world, start_request("id"));

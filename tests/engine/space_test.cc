@@ -35,6 +35,13 @@ base::Status start(World& world, const std::string& id, std::size_t input_bytes 
   return {};
 }
 
+wfs::DescribeWorkflowExecutionRequest describe_request(const std::string& id) {
+  wfs::DescribeWorkflowExecutionRequest request;
+  request.set_namespace_("default");
+  request.mutable_execution()->set_workflow_id(id);
+  return request;
+}
+
 base::Status signal(World& world, const std::string& id) {
   wfs::SignalWorkflowExecutionRequest request;
   request.set_namespace_("default");
@@ -55,7 +62,7 @@ base::Status remove(World& world, const std::string& id) {
 }
 
 // Takes the next workflow task and completes its workflow; the id, empty when there was no task.
-std::string complete_next(World& world) {
+std::string complete_next(World& world, std::size_t result_bytes = 0) {
   wfs::PollWorkflowTaskQueueRequest poll;
   poll.set_namespace_("default");
   poll.mutable_task_queue()->set_name("tq");
@@ -66,7 +73,8 @@ std::string complete_next(World& world) {
   request.set_task_token(task->task_token());
   auto& command = *request.add_commands();
   command.set_command_type(enums::COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION);
-  command.mutable_complete_workflow_execution_command_attributes();
+  auto& result = *command.mutable_complete_workflow_execution_command_attributes()->mutable_result();
+  if (result_bytes > 0) result.add_payloads()->set_data(std::string(result_bytes, 'x'));
   const auto done = world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", request);
   EXPECT_TRUE(done) << (done ? "" : done.error().message);
   return done ? task->workflow_execution().workflow_id() : "";
@@ -85,6 +93,46 @@ void expect_refused_for_the_disk(const base::Status& status) {
   EXPECT_EQ(status.error().code, base::Code::kResourceExhausted);
   EXPECT_NE(status.error().message.find("disk"), std::string::npos) << status.error().message;
   EXPECT_FALSE(status.error().detail.empty());  // ResourceExhaustedFailure, with its cause
+}
+
+// ---- E11: what the database does not hold yet is bounded ----------------------------------------------------------------------
+
+TEST(E11, ADatabaseThatStandsStillStopsNewWorkThenEverything) {
+  World world({.local = true, .refuse_bytes = 2 * kMiB, .replay_bytes = kMiB});
+  world.projection().stall();
+  int started = 0;
+  base::Status last;
+  for (; started < 500 && last; ++started) last = start(world, "w-" + std::to_string(started), 16 << 10);
+  ASSERT_FALSE(last);
+  EXPECT_EQ(last.error().code, base::Code::kResourceExhausted);
+  EXPECT_FALSE(last.error().detail.empty());
+  EXPECT_NEAR(static_cast<double>(world.any_store().statistics().unprojected_bytes), kMiB, kMiB / 10);
+  const base::Status signalled = signal(world, "w-0");
+  ASSERT_FALSE(signalled);
+  EXPECT_EQ(signalled.error().code, base::Code::kResourceExhausted);
+  // What is under way goes on, until twice the other bound.
+  int completed = 0;
+  for (; completed < started - 1 && world.any_store().statistics().unprojected_bytes < 4 * kMiB; ++completed)
+    ASSERT_NE(complete_next(world, 96 << 10), "") << completed;
+  ASSERT_GT(completed, 20);
+  const auto described =
+      world.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution", describe_request("w-0"));
+  ASSERT_FALSE(described);
+  EXPECT_EQ(described.error().code, base::Code::kResourceExhausted);
+  world.projection().go_on();
+  world.advance(seconds(2));
+  EXPECT_NE(complete_next(world), "");
+  EXPECT_TRUE(start(world, "after"));
+  EXPECT_EQ(count(world), started);
+}
+
+// E6: a tail whose replay would take long is written without a pause, so that nobody is refused for it.
+TEST(E6, TheTailToReplayStaysShortUnderLoad) {
+  World world({.local = true, .replay_bytes = kMiB});
+  for (int i = 0; i < 300; ++i) {  // 5 MiB, and no time passes
+    ASSERT_TRUE(start(world, "w-" + std::to_string(i), 16 << 10)) << i;
+    ASSERT_LT(world.any_store().statistics().unprojected_bytes, kMiB * 3 / 4) << i;
+  }
 }
 
 WorldOptions small_disk() {

@@ -71,13 +71,15 @@ base::Status World::begin() {
     loops_.push_back(scheduler.make_executor("loop-" + std::to_string(i), options_.mailbox));
   }
   log_ = scheduler.make_executor("log");
-  projection_ = scheduler.make_executor("projection");
+  projection_ = std::make_unique<StallingExecutor>(scheduler.make_executor("projection"));
   reads_ = std::make_unique<StallingExecutor>(scheduler.make_executor("reads"));
   lists_ = std::make_unique<StallingExecutor>(scheduler.make_executor("lists"));
   TRY_VOID(open_store());
   server::WiringOptions wiring{.clock = &clock, .store = store_.get(), .seed = life_};
   for (const auto& loop : loops_) wiring.executors.push_back(loop.get());
   wiring.cache_bytes = options_.cache_bytes;
+  wiring.refuse_bytes = options_.refuse_bytes;
+  wiring.replay_bytes = options_.replay_bytes;
   wiring.on_fatal = [this](const base::Error& error) { fatal_ = error; };
   wiring_ = std::make_unique<server::Wiring>(std::move(wiring));
   TRY_VOID(wiring_->start());

@@ -67,6 +67,7 @@ struct WorldOptions {
   int loops = 1;                       // executors of history and matching
   base::ExecutorLimits mailbox;        // of each of them
   std::size_t cache_bytes = 256 << 20;  // of loaded executions
+  std::uint64_t refuse_bytes = 256 << 20, replay_bytes = 28 << 20;  // as history::HistoryOptions
   base::Time start = base::Time(std::chrono::seconds(1'700'000'000));  // of the clock
   std::uint64_t lives = 0;             // process lives before, on the same store
   std::shared_ptr<base::SimDisk> disk;  // with what is on it; absent: a new one
@@ -92,9 +93,11 @@ class World {
   // What the memory store keeps.
   store::MemoryContent& content() { return *content_; }
   std::uint64_t quarantined() const { return wiring_->quarantined(); }
+  history::HistoryFigures history_figures() const { return wiring_->history_figures(); }
   base::SimDisk& disk() { return *disk_; }
   store::Store& any_store() { return *store_; }
-  StallingExecutor& reads() { return *reads_; }  // where the local store reads executions,
+  StallingExecutor& projection() { return *projection_; }  // where the local store writes its database,
+  StallingExecutor& reads() { return *reads_; }  // … where the local store reads executions,
   StallingExecutor& lists() { return *lists_; }  // … and where List and Count are read
   // Why the server's log has ended, if it has.
   const std::optional<base::Error>& fatal() const { return fatal_; }
@@ -147,8 +150,8 @@ class World {
   std::shared_ptr<base::SimDisk> disk_;
   std::unique_ptr<base::Disk> wrapped_;
   std::vector<std::unique_ptr<base::Executor>> loops_;
-  std::unique_ptr<base::Executor> log_, projection_;
-  std::unique_ptr<StallingExecutor> reads_, lists_;
+  std::unique_ptr<base::Executor> log_;
+  std::unique_ptr<StallingExecutor> projection_, reads_, lists_;
   std::unique_ptr<store::Store> store_;
   store::MemoryStore* memory_ = nullptr;
   std::unique_ptr<server::Wiring> wiring_;

@@ -18,7 +18,7 @@ struct Found {
 // worker unless `may_wait` (AC-14).
 Result<Found> find(UnitDraft& unit, const TaskRef& task, bool may_wait) {
   RunDraft* run = unit.find_run(task.run_id);
-  if (!run) return std::unexpected(workflow_not_found(unit.loaded().workflow_id));
+  if (!run) return std::unexpected(workflow_not_found(unit.loaded().workflow_id, task.run_id));
   if (!run->running()) return std::unexpected(workflow_completed());
   if (task.by_id()) {
     const pb::Activity* activity = run->find_activity(task.activity_id);
@@ -97,7 +97,7 @@ ActivityTaskStarted start_activity_now(RunDraft& run, std::int64_t scheduled_id,
 
 Decision start_activity_task(UnitDraft& unit, StartActivityTask command) {
   RunDraft* run = unit.find_run(command.run_id);
-  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, command.run_id));
   if (!run->running()) return UnitDraft::refuse(workflow_completed());
   const auto* entry = run->state().activities.find(command.scheduled_id);
   if (!entry || (command.attempt != 0 && (*entry)->attempt() != command.attempt)) return UnitDraft::refuse(activity_not_found());

@@ -44,17 +44,40 @@ const CommandRow* row_of(enums::CommandType type) {
   return nullptr;
 }
 
+// "COMMAND_TYPE_START_TIMER" as people read it: "StartTimer".
+std::string readable(enums::CommandType type) {
+  std::string name;
+  bool upper = true;
+  for (const char c : enums::CommandType_Name(type).substr(std::string_view("COMMAND_TYPE_").size())) {
+    if (c != '_') name += upper ? c : static_cast<char>(c - 'A' + 'a');
+    upper = c == '_';
+  }
+  return name;
+}
+
+Error refuse_after(const command::Command& closing, const wfs::RespondWorkflowTaskCompletedRequest& request) {
+  constexpr int kMostNamed = 20;
+  std::string names;
+  for (int i = 0; i < std::min(request.commands_size(), kMostNamed); ++i)
+    names += (i == 0 ? "" : ", ") + readable(request.commands(i).command_type());
+  if (request.commands_size() > kMostNamed) names += ", …";
+  return Error{Code::kInvalidArgument,
+               "invalid command sequence: [" + names + "], command " + readable(closing.command_type()) +
+                   " must be the last command.",
+               {}};
+}
+
 // What no worker may send, whatever its commands say: refused, nothing is written, the task stays started.
 std::optional<Error> refuse_sequence(const wfs::RespondWorkflowTaskCompletedRequest& request) {
-  bool closed = false;
+  const command::Command* closing = nullptr;
   for (const command::Command& command : request.commands()) {
     const CommandRow* row = row_of(command.command_type());
     if (!row) {
       return Error{Code::kInvalidArgument, "Command type " + enums::CommandType_Name(command.command_type()) + " is not supported.",
                    {}};
     }
-    if (closed) return Error{Code::kInvalidArgument, "no command may follow a command that closes the workflow execution", {}};
-    closed = row->closes;
+    if (closing) return refuse_after(*closing, request);
+    if (row->closes) closing = &command;
   }
   if (request.messages_size() > 0) return Error{Code::kInvalidArgument, "messages: protocol messages are not supported.", {}};
   return std::nullopt;
@@ -183,7 +206,7 @@ bool too_long(const RunDraft& run, const Env& env) {
 
 Decision complete_workflow_task(UnitDraft& unit, CompleteWorkflowTask command) {
   RunDraft* found = unit.find_run(command.task.run_id);
-  if (!found) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!found) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, command.task.run_id));
   RunDraft& run = *found;
   const pb::WorkflowTask task = run.task_now();
   if (!run.running() || task.started_id() == 0 || task.nonce() != command.task.nonce ||
@@ -224,7 +247,7 @@ Decision complete_workflow_task(UnitDraft& unit, CompleteWorkflowTask command) {
 
 Decision fail_workflow_task(UnitDraft& unit, FailWorkflowTask command) {
   RunDraft* run = unit.find_run(command.task.run_id);
-  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, command.task.run_id));
   const pb::WorkflowTask& task = run->task_now();
   if (!run->running()) return UnitDraft::refuse(workflow_completed());
   if (task.started_id() == 0 || task.nonce() != command.task.nonce || task.scheduled_id() != command.task.scheduled_id) {

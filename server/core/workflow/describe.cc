@@ -134,7 +134,7 @@ workflow::PendingActivityInfo pending_activity_of(const pb::Activity& activity) 
 
 Decision describe_workflow(UnitDraft& unit, DescribeWorkflow command) {
   const RunDraft* draft = unit.find_run(command.run_id);
-  if (!draft) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!draft) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, command.run_id));
   const RunState& run = draft->state();
   wfs::DescribeWorkflowExecutionResponse response;
   *response.mutable_execution_config() = config_of(run);

@@ -24,10 +24,9 @@ bool request_cancel(RunDraft& run, const CancelRequest& request) {
 Decision request_cancel_workflow(UnitDraft& unit, RequestCancelWorkflow command) {
   const auto& request = command.request;
   RunDraft* run = unit.find_run(request.workflow_execution().run_id());
-  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, request.workflow_execution().run_id()));
   const std::string& first = request.first_execution_run_id();
-  if (!first.empty() && first != run->start().first_run_id())
-    return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!first.empty() && first != run->start().first_run_id()) return UnitDraft::refuse(chain_not_found());
   if (!run->running()) return unit.finish(Nothing{});
   const bool new_request = request_cancel(
       *run, {.reason = request.reason(), .identity = request.identity(), .links = &request.links()});
@@ -41,10 +40,9 @@ Decision request_cancel_workflow(UnitDraft& unit, RequestCancelWorkflow command)
 Decision terminate_workflow(UnitDraft& unit, TerminateWorkflow command) {
   const auto& request = command.request;
   RunDraft* run = unit.find_run(request.workflow_execution().run_id());
-  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, request.workflow_execution().run_id()));
   const std::string& first = request.first_execution_run_id();
-  if (!first.empty() && first != run->start().first_run_id())
-    return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!first.empty() && first != run->start().first_run_id()) return UnitDraft::refuse(chain_not_found());
   if (!run->running()) return UnitDraft::refuse(workflow_completed());
   const std::string reason = request.reason().empty() ? "terminated by user via frontend" : request.reason();
   const std::string identity = request.identity().empty() ? "frontend-service" : request.identity();
@@ -54,7 +52,7 @@ Decision terminate_workflow(UnitDraft& unit, TerminateWorkflow command) {
 
 Decision delete_workflow(UnitDraft& unit, DeleteWorkflow command) {
   RunDraft* run = unit.find_run(command.run_id);
-  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, command.run_id));
   if (run->running()) {
     if (!command.even_if_running) return UnitDraft::refuse(Error{Code::kFailedPrecondition, "workflow execution is running", {}});
     terminate_run(unit, *run, "Delete workflow execution", "history-service", nullptr);
@@ -79,7 +77,7 @@ Decision delete_workflow(UnitDraft& unit, DeleteWorkflow command) {
 
 Decision reset_sticky(UnitDraft& unit, ResetSticky command) {
   RunDraft* run = unit.find_run(command.run_id);
-  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, command.run_id));
   if (!run->running()) return UnitDraft::refuse(workflow_completed());
   const pb::WorkflowTask& task = run->task_now();
   if (task.on_sticky_queue() && task.started_id() == 0) {

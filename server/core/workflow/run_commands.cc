@@ -47,7 +47,7 @@ Decision sticky_unavailable(UnitDraft& unit, StickyUnavailable command) {
 
 Decision read_history(UnitDraft& unit, ReadHistory command) {
   const RunDraft* run = unit.find_run(command.run_id);
-  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, command.run_id));
   const pb::RunProgress& progress = run->state().progress;
   HistoryPosition position{.run_id = run->run_id(),
                            .new_run_id = progress.new_run_id(),
@@ -74,7 +74,7 @@ bool rejects(int condition, int status) {
 
 Decision route_query(UnitDraft& unit, RouteQuery command, const Volatile& now) {
   RunDraft* run = unit.find_run(command.run_id);
-  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, command.run_id));
   const pb::RunProgress& progress = run->state().progress;
   QueryRoute route{.run_id = run->run_id(),
                    .workflow_type = run->start().workflow_type(),

@@ -32,7 +32,7 @@ std::optional<Error> deliver_signal(RunDraft& run, const Signal& signal, const E
 Decision signal_workflow(UnitDraft& unit, SignalWorkflow command) {
   const auto& request = command.request;
   RunDraft* run = unit.find_run(request.workflow_execution().run_id());
-  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id));
+  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, request.workflow_execution().run_id()));
   const bool repeat = !request.request_id().empty() && run->state().request_ids.contains(request.request_id());
   if (!repeat) {
     if (!run->running()) return UnitDraft::refuse(not_found("workflow execution already completed"));

@@ -136,7 +136,7 @@ Status get_history(Services& services, const CallPtr& call, wfs::GetWorkflowExec
   const bool disguise = read.close_event_only && !follows_next_run(*call);
   const bool waits = read.wait_new_event;
   const UnitKey key = read.key;
-  services.executions.read_history(
+  const std::uint64_t waiter = services.executions.read_history(
       std::move(read), [call, ns = std::move(ns), key, disguise, waits](Result<HistoryPage> page) {
         if (!page) {
           call->finish(std::unexpected(std::move(page).error()));
@@ -146,6 +146,7 @@ Status get_history(Services& services, const CallPtr& call, wfs::GetWorkflowExec
         const bool goes_on = page->more || (waits && page->running);  // WT-60, WT-61
         call->finish(compose(page->events, goes_on ? token_after(*page, key, false, ns.catalog->token_key) : std::string()));
       });
+  if (waits) call->on_client_gone([&services, key, waiter] { services.executions.leave_history(key, waiter); });
   return {};
 }
 
