@@ -45,9 +45,11 @@ class FakeServer {
     started->set_scheduled_event_id(scheduled);
     started->set_suggest_continue_as_new(suggest_continue_as_new);
     live_.replay.offer(std::exchange(messages_, {}));
-    const std::vector<replay::Command> commands = feed(live_);
+    std::vector<replay::Command> commands = feed(live_);
+    run_locals(commands);
     add(enums::EVENT_TYPE_WORKFLOW_TASK_COMPLETED);
     std::string names;
+    commands_ = commands;
     for (const replay::Command& command : commands) {
       names += (names.empty() ? "" : " ") + replay::describe(command);
       answer(command);
@@ -106,6 +108,20 @@ class FakeServer {
         .mutable_external_workflow_execution_signaled_event_attributes()
         ->set_initiated_event_id(initiated_.at(static_cast<std::size_t>(number)));
   }
+  void refuse_cancel(int number) {
+    add(enums::EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED)
+        .mutable_request_cancel_external_workflow_execution_failed_event_attributes()
+        ->set_initiated_event_id(initiated_.at(static_cast<std::size_t>(number)));
+  }
+  void deliver_cancel(int number) {
+    add(enums::EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED)
+        .mutable_external_workflow_execution_cancel_requested_event_attributes()
+        ->set_initiated_event_id(initiated_.at(static_cast<std::size_t>(number)));
+  }
+  // Of the event that starts the workflow; before the first task.
+  temporal::api::history::v1::WorkflowExecutionStartedEventAttributes& started() {
+    return *history_.front().mutable_workflow_execution_started_event_attributes();
+  }
   template <class... A>
   void signal(const std::string& name, A... arguments) {
     auto* signaled = add(enums::EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
@@ -162,6 +178,8 @@ class FakeServer {
     return detail::decode<T>(result_);
   }
   const std::string& failure() const { return failure_; }
+  // Of the last task, as it went out.
+  const temporal::api::command::v1::Command& command(std::size_t index) const { return commands_.at(index).wire; }
   const std::vector<std::string>& logged() const { return logged_; }  // "level event", not of replays
   detail::Run& run() { return *live_.run; }
   std::vector<Event>& history() { return history_; }
@@ -178,6 +196,16 @@ class FakeServer {
   }
 
   bool suggest_continue_as_new = false;
+  std::vector<std::shared_ptr<WorkerInterceptor>> interceptors;  // before the first task
+  // How local activities end: while it is null, tasks end as heartbeats and leave them running.
+  std::function<detail::LocalResult(const detail::LocalActivity&)> local;
+  bool newest_local_first = false;
+  template <class T>
+  static detail::LocalResult local_value(T value) {
+    detail::LocalResult result;
+    result.result = {detail::encode<T>(value)};
+    return result;
+  }
 
  private:
   struct Copy {
@@ -210,6 +238,7 @@ class FakeServer {
           logged_.push_back(std::string(level) + " " + std::string(event));
         };
       }
+      settings.interceptors = interceptors;
       copy.run = std::make_unique<detail::Run>(std::move(settings));
     }
     google::protobuf::RepeatedPtrField<Event> events;
@@ -232,6 +261,19 @@ class FakeServer {
       if (!next.more) return last;
       last = std::move(next.commands);
     }
+  }
+
+  void run_locals(std::vector<replay::Command>& commands) {
+    while (live_.run->waits_for_local_activities()) {
+      for (const auto& fresh : live_.run->new_local_activities()) locals_.push_back(fresh);
+      if (!local || locals_.empty()) break;
+      const auto at = newest_local_first ? std::prev(locals_.end()) : locals_.begin();
+      const auto one = *at;
+      locals_.erase(at);
+      for (auto& command : live_.run->resolve_local(one->sequence, local(*one)))
+        commands.push_back(std::move(command));
+    }
+    live_.replay.record(commands);
   }
 
   void check_replay() {
@@ -277,6 +319,8 @@ class FakeServer {
         auto* event = add(enums::EVENT_TYPE_MARKER_RECORDED).mutable_marker_recorded_event_attributes();
         event->set_marker_name(wire.record_marker_command_attributes().marker_name());
         *event->mutable_details() = wire.record_marker_command_attributes().details();
+        if (wire.record_marker_command_attributes().has_failure())
+          *event->mutable_failure() = wire.record_marker_command_attributes().failure();
         return;
       }
       case replay::CommandKind::kStartChild: {
@@ -298,6 +342,17 @@ class FakeServer {
         add(enums::EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED)
             .mutable_request_cancel_external_workflow_execution_initiated_event_attributes();
         initiated_.push_back(last_id_);
+        return;
+      case replay::CommandKind::kUpsertSearchAttributes:
+        *add(enums::EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES)
+             .mutable_upsert_workflow_search_attributes_event_attributes()
+             ->mutable_search_attributes() =
+            wire.upsert_workflow_search_attributes_command_attributes().search_attributes();
+        return;
+      case replay::CommandKind::kModifyProperties:
+        *add(enums::EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED)
+             .mutable_workflow_properties_modified_event_attributes()
+             ->mutable_upserted_memo() = wire.modify_workflow_properties_command_attributes().upserted_memo();
         return;
       case replay::CommandKind::kAcceptUpdate:
       case replay::CommandKind::kCompleteUpdate:
@@ -371,10 +426,12 @@ class FakeServer {
   std::vector<std::string> timers_;
   google::protobuf::RepeatedPtrField<replay::Message> messages_;
   std::map<std::string, std::string> outcomes_;
+  std::vector<std::shared_ptr<const detail::LocalActivity>> locals_;
   bool closed_ = false;
   Payload result_;
   std::string failure_;
   std::vector<std::string> logged_;
+  std::vector<replay::Command> commands_;
 };
 
 }  // namespace perdure::test

@@ -30,7 +30,6 @@ struct ClientOptions {
   static ClientOptions from_environment();
 };
 
-enum class IdReusePolicy { kAllowDuplicate = 1, kAllowDuplicateFailedOnly = 2, kRejectDuplicate = 3 };
 enum class IdConflictPolicy { kUnspecified = 0, kFail = 1, kUseExisting = 2, kTerminateExisting = 3 };
 
 struct StartOptions {
@@ -41,6 +40,9 @@ struct StartOptions {
   IdReusePolicy id_reuse = IdReusePolicy::kAllowDuplicate;
   IdConflictPolicy id_conflict = IdConflictPolicy::kUnspecified;
   std::string cron_schedule;
+  Memo memo{};
+  SearchAttributes search_attributes{};
+  Priority priority{};
 };
 
 struct WorkflowDescription {

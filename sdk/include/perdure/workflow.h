@@ -14,6 +14,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,6 +22,7 @@
 #include <tuple>
 #include <vector>
 
+#include <perdure/attributes.h>
 #include <perdure/detail/coroutine.h>
 
 namespace perdure {
@@ -40,6 +42,13 @@ enum class CancellationType {
   kAbandon,        // end with a failure at once, ask nobody
 };
 
+// Within a task queue; 0: the default. Fairness shares a queue out among keys, by weight.
+struct Priority {
+  int key = 0;  // 1 is the most urgent
+  Text fairness_key{};
+  float fairness_weight = 0;
+};
+
 struct ActivityOptions {  // start_to_close or schedule_to_close is needed
   Duration start_to_close_timeout{}, schedule_to_close_timeout{}, schedule_to_start_timeout{},
       heartbeat_timeout{};
@@ -47,10 +56,24 @@ struct ActivityOptions {  // start_to_close or schedule_to_close is needed
   Text task_queue{};  // empty: the workflow's
   CancellationType cancellation = CancellationType::kTryCancel;
   Text activity_id{}, summary{};
+  Priority priority{};
   std::source_location where = std::source_location::current();
 };
 static_assert(std::is_trivially_copyable_v<ActivityOptions> && std::is_aggregate_v<ActivityOptions>);
 
+// Runs on the worker that runs the workflow, inside its workflow task: for what takes seconds at most. A retry
+// that is further away than local_retry_threshold waits for a timer of the workflow.
+struct LocalActivityOptions {  // start_to_close or schedule_to_close is needed
+  Duration start_to_close_timeout{}, schedule_to_close_timeout{};
+  RetryPolicy retry{};
+  Duration local_retry_threshold{1min};
+  CancellationType cancellation = CancellationType::kTryCancel;
+  Text activity_id{}, summary{};
+  std::source_location where = std::source_location::current();
+};
+static_assert(std::is_trivially_copyable_v<LocalActivityOptions>);
+
+enum class IdReusePolicy { kAllowDuplicate = 1, kAllowDuplicateFailedOnly = 2, kRejectDuplicate = 3 };
 enum class ParentClosePolicy { kTerminate = 1, kAbandon = 2, kRequestCancel = 3 };
 
 struct ChildOptions {
@@ -59,17 +82,30 @@ struct ChildOptions {
   std::optional<RetryPolicy> retry{};
   ParentClosePolicy parent_close = ParentClosePolicy::kTerminate;
   CancellationType cancellation = CancellationType::kWaitCompleted;
+  IdReusePolicy id_reuse = IdReusePolicy::kAllowDuplicate;
+  const Memo* memo = nullptr;                          // as long as the options
+  const SearchAttributes* search_attributes = nullptr;  // likewise
   Text summary{};
+  Priority priority{};
   std::source_location where = std::source_location::current();
 };
 static_assert(std::is_trivially_copyable_v<ChildOptions>);
+
+using Headers = std::map<std::string, Payload>;
 
 struct WorkflowInfo {
   std::string workflow_id, run_id, first_run_id, workflow_type, task_queue, ns, continued_run_id,
       cron_schedule;
   std::string parent_workflow_id, parent_run_id;
+  std::string root_workflow_id, root_run_id;  // the workflow itself when it has no parent
+  std::string build_id;                       // of the worker that completed this workflow task, when it says one
   int attempt = 1;
   TimePoint start_time{};
+  Memo memo;                           // with what the workflow has upserted since
+  SearchAttributes search_attributes;  // likewise
+  Headers headers;                     // that came with the start
+  Payloads last_result;                // of the run before, of a cron schedule
+  std::exception_ptr last_failure;     // of the run before
   Duration execution_timeout{}, run_timeout{}, task_timeout{};
   std::int64_t history_length = 0, history_bytes = 0;  // as of this workflow task
 };
@@ -125,6 +161,8 @@ Ref<State<T>> new_state() {
 }
 void schedule_activity(Run& run, bool shielded, StateBase& state, std::string_view name,
                        const ActivityOptions& options, Payloads arguments);
+void schedule_local(Run& run, bool shielded, StateBase& state, std::string_view name,
+                    const LocalActivityOptions& options, Payloads arguments);
 void start_timer(Run& run, bool shielded, StateBase& state, Duration delay, std::source_location where);
 void start_child(Run& run, bool shielded, StateBase& started, StateBase& result, std::string_view name,
                  const ChildOptions& options, Payloads arguments);
@@ -146,6 +184,8 @@ void cancel_scope(Scope& scope);
 void destroy_strands(Run& run, Scope& scope);
 void continue_as_new(Run& run, std::string_view name, Payloads arguments, std::source_location where);
 Payload side_effect(Run& run, const std::function<Payload()>& draw, std::source_location where);
+void upsert(Run& run, std::vector<SearchAttributeUpdate> updates, std::source_location where);
+void upsert_memo(Run& run, std::string name, Payload value, std::source_location where);
 void compensation_failed(Run& run, std::exception_ptr why);
 
 template <class T>
@@ -446,6 +486,23 @@ class Context : public ReadContext {
                               untyped(std::forward<A>(arguments)...));
     return Future<R>(state);
   }
+  // A local activity's result; throws ActivityFailure.
+  template <auto F, class... A>
+  Future<typename detail::Callee<F>::ret> execute_local(const LocalActivityOptions& options,
+                                                        A&&... arguments) const {
+    using Params = typename detail::Callee<F>::args;
+    check_arguments<Params, A...>();
+    auto state = detail::new_state<typename detail::Callee<F>::ret>();
+    detail::schedule_local(*run_, shielded_, *state, detail::name_of<F>(), options,
+                           detail::ArgumentList<Params>::encode_all(std::forward<A>(arguments)...));
+    return Future(state);
+  }
+  template <class R, class... A>
+  Future<R> execute_local(std::string_view name, const LocalActivityOptions& options, A&&... arguments) const {
+    auto state = detail::new_state<R>();
+    detail::schedule_local(*run_, shielded_, *state, name, options, untyped(std::forward<A>(arguments)...));
+    return Future<R>(state);
+  }
   Future<void> sleep(Duration delay, std::source_location where = std::source_location::current()) const {
     auto state = detail::new_state<void>();
     detail::start_timer(*run_, shielded_, *state, delay, where);
@@ -547,7 +604,21 @@ class Context : public ReadContext {
     return detail::decode<R>(detail::side_effect(*run_, [&] { return detail::encode<R>(draw()); }, where));
   }
   bool continue_as_new_suggested() const;
-  bool all_handlers_finished() const;
+  bool all_handlers_finished() const;  // of signals and updates
+  // Changes search attributes: ctx.upsert(customer.set("ann"), attempts.unset()).
+  template <class... U>
+    requires(sizeof...(U) > 0 && (std::is_same_v<U, SearchAttributeUpdate> && ...))
+  void upsert(U... updates) const {
+    std::vector<SearchAttributeUpdate> all;
+    (all.push_back(std::move(updates)), ...);
+    detail::upsert(*run_, std::move(all), std::source_location::current());
+  }
+  // Changes one field of the memo; std::nullopt takes it away.
+  template <class T>
+  void upsert_memo(std::string name, const T& value,
+                   std::source_location where = std::source_location::current()) const {
+    detail::upsert_memo(*run_, std::move(name), detail::encode<T>(value), where);
+  }
 
   detail::Run* run() const { return run_; }
   bool is_shielded() const { return shielded_; }
@@ -667,6 +738,19 @@ inline Run* run_of(const Context& context) {
 }
 }  // namespace detail
 
+namespace detail {
+template <class W, auto S, class... A>
+Future<void> signal_other(const Context& ctx, ExternalTarget target, std::source_location where,
+                          A&&... arguments) {
+  static_assert(args_fit<typename Callee<S>::args, A...>,
+                "perdure: the arguments do not match the parameters (count, type, or a narrowing conversion)");
+  auto state = new_state<void>();
+  signal_external(*ctx.run(), ctx.is_shielded(), *state, std::move(target), W::signals::template name_of<S>(),
+                  ArgumentList<typename Callee<S>::args>::encode_all(std::forward<A>(arguments)...), where);
+  return Future<void>(state);
+}
+}  // namespace detail
+
 // A child workflow that was started.
 template <class W>
 class Child {
@@ -680,13 +764,8 @@ class Child {
   template <auto S, class... A>
     requires(W::signals::template contains<S>)
   Future<void> signal(A&&... arguments) const {
-    auto state = detail::new_state<void>();
-    detail::signal_external(
-        *ctx_.run(), ctx_.is_shielded(), *state, detail::ExternalTarget{id_, {}, true},
-        W::signals::template name_of<S>(),
-        detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...),
-        std::source_location::current());
-    return Future<void>(state);
+    return detail::signal_other<W, S>(ctx_, {id_, {}, true}, std::source_location::current(),
+                                      std::forward<A>(arguments)...);
   }
   void cancel() const { result_.cancel(); }
 
@@ -706,18 +785,12 @@ class External {
   template <auto S, class... A>
     requires(W::signals::template contains<S>)
   Future<void> signal(A&&... arguments) const {
-    auto state = detail::new_state<void>();
-    detail::signal_external(
-        *ctx_.run(), ctx_.is_shielded(), *state, detail::ExternalTarget{id_, run_id_, false},
-        W::signals::template name_of<S>(),
-        detail::ArgumentList<typename detail::Callee<S>::args>::encode_all(std::forward<A>(arguments)...),
-        std::source_location::current());
-    return Future<void>(state);
+    return detail::signal_other<W, S>(ctx_, {id_, run_id_, false}, std::source_location::current(),
+                                      std::forward<A>(arguments)...);
   }
-  Future<void> cancel() const {
+  Future<void> cancel(std::source_location where = std::source_location::current()) const {
     auto state = detail::new_state<void>();
-    detail::cancel_external(*ctx_.run(), *state, detail::ExternalTarget{id_, run_id_, false},
-                            std::source_location::current());
+    detail::cancel_external(*ctx_.run(), *state, detail::ExternalTarget{id_, run_id_, false}, where);
     return Future<void>(state);
   }
 

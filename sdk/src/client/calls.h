@@ -76,6 +76,18 @@ void fill_start(Connection& connection, std::string_view type, const StartOption
   request.set_workflow_id_reuse_policy(static_cast<enums::WorkflowIdReusePolicy>(options.id_reuse));
   request.set_workflow_id_conflict_policy(static_cast<enums::WorkflowIdConflictPolicy>(options.id_conflict));
   request.set_cron_schedule(options.cron_schedule);
+  for (const auto& [field, value] : options.memo.fields()) {
+    convert::to_wire(value, &(*request.mutable_memo()->mutable_fields())[field]);
+  }
+  if (request.has_memo()) connection.encode_all(*request.mutable_memo());
+  for (const auto& [field, value] : options.search_attributes.fields()) {
+    convert::to_wire(value, &(*request.mutable_search_attributes()->mutable_indexed_fields())[field]);
+  }
+  if (options.priority.key != 0 || !options.priority.fairness_key.empty()) {
+    request.mutable_priority()->set_priority_key(options.priority.key);
+    request.mutable_priority()->set_fairness_key(options.priority.fairness_key.str());
+    request.mutable_priority()->set_fairness_weight(options.priority.fairness_weight);
+  }
   if (options.retry) {
     auto* retry = request.mutable_retry_policy();
     set(options.retry->initial_interval, retry->mutable_initial_interval());

@@ -172,6 +172,16 @@ void to_wire(const std::exception_ptr& error, WireFailure* out) {
   write(error, out, 0);
 }
 
+void to_wire(const std::map<std::string, Payload>& headers, api::common::v1::Header* out) {
+  for (const auto& [name, value] : headers) to_wire(value, &(*out->mutable_fields())[name]);
+}
+
+std::map<std::string, Payload> from_wire(const api::common::v1::Header& header) {
+  std::map<std::string, Payload> headers;
+  for (const auto& [name, value] : header.fields()) headers[name] = from_wire(value);
+  return headers;
+}
+
 void to_wire(Duration duration, google::protobuf::Duration* out) {
   out->set_seconds(duration.count() / 1000);
   out->set_nanos(static_cast<std::int32_t>(duration.count() % 1000) * 1'000'000);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <exception>
+#include <map>
+#include <string>
 
 #include <google/protobuf/duration.pb.h>
 #include <google/protobuf/timestamp.pb.h>
@@ -23,6 +25,8 @@ std::exception_ptr from_wire(const temporal::api::failure::v1::Failure& failure)
 // class.
 void to_wire(const std::exception_ptr& error, temporal::api::failure::v1::Failure* out);
 
+void to_wire(const std::map<std::string, Payload>& headers, temporal::api::common::v1::Header* out);
+std::map<std::string, Payload> from_wire(const temporal::api::common::v1::Header& header);
 void to_wire(Duration duration, google::protobuf::Duration* out);
 Duration from_wire(const google::protobuf::Duration& duration);
 TimePoint from_wire(const google::protobuf::Timestamp& time);

@@ -1,5 +1,6 @@
 #include "sdk/src/replay/replay.h"
 
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -47,14 +48,54 @@ std::string event_name(const Event& event) {
   return name;
 }
 
+std::string with_subject(std::string name, const std::string& subject) {
+  return subject.empty() ? name : name + "(" + subject + ")";
+}
+
+// "a, b": the keys of memo or search attributes.
+template <class Fields>
+std::string names(const Fields& fields) {
+  std::set<std::string> sorted;
+  for (const auto& [name, value] : fields) sorted.insert(name);
+  std::string all;
+  for (const std::string& name : sorted) all.append(all.empty() ? "" : ", ").append(name);
+  return all;
+}
+
+// What a local activity's marker says it is of, as text.
+template <class Details>
+std::string local_activity_of(const Details& details) {
+  const auto found = details.find("data");
+  return found == details.end() || found->second.payloads().empty() ? "" : found->second.payloads(0).data();
+}
+
+std::string text_in(const std::string& json, std::string_view key) {
+  const std::size_t begin = json.find(key);
+  if (begin == json.npos) return {};
+  return json.substr(begin + key.size(), json.find('"', begin + key.size()) - begin - key.size());
+}
+
+std::string subject_of_marker(const Event& event) {
+  const auto& marker = event.marker_recorded_event_attributes();
+  if (marker.marker_name() == kLocalActivityMarker) {
+    const std::string type = text_in(local_activity_of(marker.details()), "\"activity_type\":\"");
+    return with_subject(marker.marker_name(), type);
+  }
+  return patch_of(event).value_or(marker.marker_name());
+}
+
 std::string subject_of(const Event& event) {
   switch (event.event_type()) {
     case enums::EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
       return event.activity_task_scheduled_event_attributes().activity_type().name();
     case enums::EVENT_TYPE_TIMER_STARTED: return event.timer_started_event_attributes().timer_id();
     case enums::EVENT_TYPE_TIMER_CANCELED: return event.timer_canceled_event_attributes().timer_id();
-    case enums::EVENT_TYPE_MARKER_RECORDED:
-      return patch_of(event).value_or(event.marker_recorded_event_attributes().marker_name());
+    case enums::EVENT_TYPE_MARKER_RECORDED: return subject_of_marker(event);
+    case enums::EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES:
+      return names(
+          event.upsert_workflow_search_attributes_event_attributes().search_attributes().indexed_fields());
+    case enums::EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED:
+      return names(event.workflow_properties_modified_event_attributes().upserted_memo().fields());
     case enums::EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
       return event.start_child_workflow_execution_initiated_event_attributes().workflow_type().name();
     case enums::EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
@@ -65,10 +106,6 @@ std::string subject_of(const Event& event) {
       return event.workflow_execution_update_completed_event_attributes().meta().update_id();
     default: return {};
   }
-}
-
-std::string with_subject(std::string name, const std::string& subject) {
-  return subject.empty() ? name : name + "(" + subject + ")";
 }
 
 std::string place(const std::source_location& where) {
@@ -112,10 +149,13 @@ bool answers(const Command& command, const Event& event, std::int64_t activity_e
                  wire.signal_external_workflow_execution_command_attributes().signal_name();
     case CommandKind::kCancelExternal:
       return event.has_request_cancel_external_workflow_execution_initiated_event_attributes();
-    case CommandKind::kMarker:
-      return event.has_marker_recorded_event_attributes() &&
-             event.marker_recorded_event_attributes().marker_name() ==
-                 wire.record_marker_command_attributes().marker_name();
+    case CommandKind::kMarker: {
+      const auto& had = event.marker_recorded_event_attributes();
+      const auto& asked = wire.record_marker_command_attributes();
+      if (!event.has_marker_recorded_event_attributes() || had.marker_name() != asked.marker_name()) return false;
+      return had.marker_name() != kLocalActivityMarker ||
+             local_activity_of(had.details()) == local_activity_of(asked.details());
+    }
     case CommandKind::kPatch: {
       Event asked;
       asked.mutable_marker_recorded_event_attributes()->set_marker_name(kPatchMarker);
@@ -124,8 +164,17 @@ bool answers(const Command& command, const Event& event, std::int64_t activity_e
       return patch_of(event).has_value() && patch_of(event) == patch_of(asked);
     }
     case CommandKind::kUpsertSearchAttributes:
-      return event.has_upsert_workflow_search_attributes_event_attributes();
-    case CommandKind::kModifyProperties: return event.has_workflow_properties_modified_event_attributes();
+      return event.has_upsert_workflow_search_attributes_event_attributes() &&
+             names(event.upsert_workflow_search_attributes_event_attributes()
+                       .search_attributes()
+                       .indexed_fields()) ==
+                 names(wire.upsert_workflow_search_attributes_command_attributes()
+                           .search_attributes()
+                           .indexed_fields());
+    case CommandKind::kModifyProperties:
+      return event.has_workflow_properties_modified_event_attributes() &&
+             names(event.workflow_properties_modified_event_attributes().upserted_memo().fields()) ==
+                 names(wire.modify_workflow_properties_command_attributes().upserted_memo().fields());
     case CommandKind::kAcceptUpdate:
       return event.has_workflow_execution_update_accepted_event_attributes() &&
              event.workflow_execution_update_accepted_event_attributes().protocol_instance_id() ==
@@ -197,8 +246,13 @@ std::string describe(const Command& command) {
       return with_subject(command.kind == CommandKind::kPatch ? "patched" : "RecordMarker",
                           subject_of(marker));
     }
-    case CommandKind::kUpsertSearchAttributes: return "UpsertSearchAttributes";
-    case CommandKind::kModifyProperties: return "ModifyProperties";
+    case CommandKind::kUpsertSearchAttributes:
+      return with_subject(
+          "UpsertSearchAttributes",
+          names(wire.upsert_workflow_search_attributes_command_attributes().search_attributes().indexed_fields()));
+    case CommandKind::kModifyProperties:
+      return with_subject("ModifyProperties",
+                          names(wire.modify_workflow_properties_command_attributes().upserted_memo().fields()));
     case CommandKind::kAcceptUpdate:
       return with_subject("AcceptUpdate", command.message->protocol_instance_id());
     case CommandKind::kCompleteUpdate:
@@ -310,12 +364,16 @@ std::expected<std::optional<Activation>, NonDeterminism> Replay::next() {
 // What the task's commands recorded, which its code needs while it runs.
 void Replay::look_ahead(std::size_t from, Activation& activation) const {
   if (from >= events_.size()) return;
+  const auto& completed = events_[from].workflow_task_completed_event_attributes();
+  activation.build_id = completed.deployment_version().build_id();
   for (std::size_t i = from + 1; i < events_.size() && is_command_event(events_[i]); ++i) {
     const Event& event = events_[i];
     if (auto patch = patch_of(event)) {
       activation.patches.push_back(std::move(*patch));
     } else if (event.marker_recorded_event_attributes().marker_name() == kSideEffectMarker) {
       activation.side_effects.push_back(&event);
+    } else if (event.marker_recorded_event_attributes().marker_name() == kLocalActivityMarker) {
+      activation.local_activities.push_back(&event);
     } else if (event.has_workflow_execution_update_accepted_event_attributes()) {
       activation.jobs.push_back(accepted_update(event));
     }

@@ -96,6 +96,8 @@ struct Activation {
   bool continue_as_new_suggested = false;
   std::vector<std::string> patches;        // that history has for this task's commands
   std::vector<const Event*> side_effects;  // their markers among this task's commands, in order
+  std::vector<const Event*> local_activities;  // likewise: what they ended with
+  std::string build_id;                        // of the worker that completed this task, if history has it
   std::vector<Job> jobs;
 };
 
@@ -161,5 +163,6 @@ std::optional<std::string> patch_of(const Event& event, bool* deprecated = nullp
 
 inline constexpr char kPatchMarker[] = "core_patch";
 inline constexpr char kSideEffectMarker[] = "SideEffect";
+inline constexpr char kLocalActivityMarker[] = "core_local_activity";
 
 }  // namespace perdure::replay

@@ -196,6 +196,10 @@ void schedule_activity(Run& run, bool shielded, StateBase& state, std::string_vi
                        const ActivityOptions& options, Payloads arguments) {
   if (run.enter(shielded, state)) run.schedule_activity(state, name, options, std::move(arguments));
 }
+void schedule_local(Run& run, bool shielded, StateBase& state, std::string_view name,
+                    const LocalActivityOptions& options, Payloads arguments) {
+  if (run.enter(shielded, state)) run.schedule_local(state, name, options, std::move(arguments));
+}
 void start_timer(Run& run, bool shielded, StateBase& state, Duration delay, std::source_location where) {
   if (run.enter(shielded, state)) run.start_timer(state, delay, where);
 }
@@ -229,6 +233,12 @@ Payload side_effect(Run& run, const std::function<Payload()>& draw, std::source_
 }
 std::string child_id(Run& run, const ChildOptions& options) {
   return options.id.empty() ? run.info().run_id + "_" + run.random().next_id() : options.id.str();
+}
+void upsert(Run& run, std::vector<SearchAttributeUpdate> updates, std::source_location where) {
+  run.upsert(std::move(updates), where);
+}
+void upsert_memo(Run& run, std::string name, Payload value, std::source_location where) {
+  run.upsert_memo(name, std::move(value), where);
 }
 void compensation_failed(Run& run, std::exception_ptr why) {
   run.log("error", "compensation_failed", {{"error", describe(why)}});

@@ -26,6 +26,19 @@ void set_if(Duration duration, google::protobuf::Duration* (*field)(void*), void
   if (duration > Duration::zero()) convert::to_wire(duration, field(message));
 }
 
+template <class Wire>
+void to_wire(const Priority& priority, Wire* wire) {
+  if (priority.key == 0 && priority.fairness_key.empty() && priority.fairness_weight == 0) return;
+  wire->mutable_priority()->set_priority_key(priority.key);
+  wire->mutable_priority()->set_fairness_key(priority.fairness_key.str());
+  wire->mutable_priority()->set_fairness_weight(priority.fairness_weight);
+}
+
+template <class Fields>
+void to_fields(const std::map<std::string, Payload>& values, Fields* out) {
+  for (const auto& [name, value] : values) convert::to_wire(value, &(*out)[name]);
+}
+
 std::string place(const std::source_location& where) {
   return std::string(where.file_name()) + ":" + std::to_string(where.line());
 }
@@ -64,6 +77,12 @@ void Run::track(std::uint64_t sequence, Pending pending) {
   pending_.emplace(sequence, std::move(pending));
 }
 
+Headers Run::outgoing(OutgoingKind kind, std::string_view name, Payloads& arguments) {
+  OutgoingCall call{kind, std::string(name), &arguments, {}};
+  for (const auto& interceptor : interceptors_) interceptor->outgoing(context(), call);
+  return std::move(call.headers);
+}
+
 void Run::schedule_activity(StateBase& state, std::string_view name, const ActivityOptions& options,
                             Payloads arguments) {
   if (options.start_to_close_timeout <= Duration::zero() &&
@@ -72,6 +91,7 @@ void Run::schedule_activity(StateBase& state, std::string_view name, const Activ
                                 "' needs start_to_close_timeout or schedule_to_close_timeout (" +
                                 place(options.where) + ")");
   }
+  const Headers headers = outgoing(OutgoingKind::kActivity, name, arguments);
   const std::uint64_t sequence = next_sequence();
   replay::Command& command = record(CommandKind::kScheduleActivity, sequence, options.where);
   command.wire.set_command_type(enums::COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK);
@@ -95,6 +115,8 @@ void Run::schedule_activity(StateBase& state, std::string_view name, const Activ
       options.heartbeat_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_heartbeat_timeout(); },
       wire);
   to_wire(options.retry, wire->mutable_retry_policy());
+  if (!headers.empty()) convert::to_wire(headers, wire->mutable_header());
+  to_wire(options.priority, wire);
   summarise(options.summary, command.wire);
   Pending pending;
   pending.state = Ref<StateBase>(&state);
@@ -122,6 +144,7 @@ void Run::start_timer(StateBase& state, Duration delay, std::source_location whe
 void Run::start_child(StateBase& started, StateBase& result, std::string_view name,
                       const ChildOptions& options, Payloads arguments) {
   started.run = this;
+  const Headers headers = outgoing(OutgoingKind::kChild, name, arguments);
   const std::uint64_t sequence = next_sequence();
   replay::Command& command = record(CommandKind::kStartChild, sequence, options.where);
   command.wire.set_command_type(enums::COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION);
@@ -144,7 +167,14 @@ void Run::start_child(StateBase& started, StateBase& result, std::string_view na
       options.task_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_workflow_task_timeout(); },
       wire);
   wire->set_parent_close_policy(static_cast<enums::ParentClosePolicy>(options.parent_close));
+  wire->set_workflow_id_reuse_policy(static_cast<enums::WorkflowIdReusePolicy>(options.id_reuse));
   if (options.retry) to_wire(*options.retry, wire->mutable_retry_policy());
+  if (!headers.empty()) convert::to_wire(headers, wire->mutable_header());
+  if (options.memo != nullptr) to_fields(options.memo->fields(), wire->mutable_memo()->mutable_fields());
+  if (options.search_attributes != nullptr) {
+    to_fields(options.search_attributes->fields(), wire->mutable_search_attributes()->mutable_indexed_fields());
+  }
+  to_wire(options.priority, wire);
   summarise(options.summary, command.wire);
   Pending pending;
   pending.state = Ref<StateBase>(&result);
@@ -158,6 +188,7 @@ void Run::start_child(StateBase& started, StateBase& result, std::string_view na
 
 void Run::signal_external(StateBase& state, ExternalTarget target, std::string_view name, Payloads arguments,
                           std::source_location where) {
+  const Headers headers = outgoing(OutgoingKind::kSignal, name, arguments);
   const std::uint64_t sequence = next_sequence();
   replay::Command& command = record(CommandKind::kSignalExternal, sequence, where);
   command.wire.set_command_type(enums::COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION);
@@ -168,6 +199,7 @@ void Run::signal_external(StateBase& state, ExternalTarget target, std::string_v
   wire->set_child_workflow_only(target.child_only);
   wire->set_signal_name(std::string(name));
   convert::to_wire(arguments, wire->mutable_input());
+  if (!headers.empty()) convert::to_wire(headers, wire->mutable_header());
   Pending pending;
   pending.state = Ref<StateBase>(&state);
   pending.kind = CommandKind::kSignalExternal;
@@ -216,7 +248,7 @@ void Run::end_cancelled(std::uint64_t sequence, const std::string& message) {
   pending_.erase(found);
   pending.state->command = 0;
   const auto cancelled = std::make_exception_ptr(CancelledFailure(message));
-  if (pending.kind == CommandKind::kScheduleActivity) {
+  if (pending.kind == CommandKind::kScheduleActivity || pending.local) {
     pending.state->fail(std::make_exception_ptr(ActivityFailure(
         "activity cancelled", pending.type, pending.id, enums::RETRY_STATE_CANCEL_REQUESTED, cancelled)));
   } else if (pending.kind == CommandKind::kStartChild) {
@@ -253,6 +285,9 @@ void Run::cancel_operation(StateBase& state) {
         auto& command = record(CommandKind::kCancelActivity, sequence, here);
         command.wire.set_command_type(enums::COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK);
       }
+      break;
+    case CommandKind::kMarker:  // a local activity
+      if (pending.cancellation != CancellationType::kAbandon) cancelled_locals_.push_back(sequence);
       break;
     case CommandKind::kStartChild:
       if (pending.cancellation != CancellationType::kAbandon) {
@@ -420,6 +455,7 @@ void Run::unobserved(StateBase& state) {
 void Run::continue_as_new(std::string_view name, Payloads arguments, std::source_location where) {
   check_not_reading();
   if (over() || closing_) return;
+  const Headers headers = outgoing(OutgoingKind::kContinueAsNew, name, arguments);
   replay::Command& command = closing_.emplace();
   command.kind = CommandKind::kContinueAsNew;
   command.where = where;
@@ -428,6 +464,44 @@ void Run::continue_as_new(std::string_view name, Payloads arguments, std::source
   wire->mutable_workflow_type()->set_name(std::string(name));
   wire->mutable_task_queue()->set_name(info().task_queue);
   convert::to_wire(arguments, wire->mutable_input());
+  if (!headers.empty()) convert::to_wire(headers, wire->mutable_header());
+  if (!info().memo.fields().empty()) to_fields(info().memo.fields(), wire->mutable_memo()->mutable_fields());
+  if (!info().search_attributes.fields().empty()) {
+    to_fields(info().search_attributes.fields(), wire->mutable_search_attributes()->mutable_indexed_fields());
+  }
+}
+
+// ---- what people see and find
+
+void Run::upsert(std::vector<SearchAttributeUpdate> updates, std::source_location where) {
+  check_not_reading();
+  if (over() || closing_) return;
+  replay::Command& command = record(CommandKind::kUpsertSearchAttributes, 0, where);
+  command.wire.set_command_type(enums::COMMAND_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES);
+  auto* fields = command.wire.mutable_upsert_workflow_search_attributes_command_attributes()
+                     ->mutable_search_attributes()
+                     ->mutable_indexed_fields();
+  for (const SearchAttributeUpdate& update : updates) {
+    (*fields)[update.name].Clear();
+    convert::to_wire(update.value, &(*fields)[update.name]);
+    settings_.info.search_attributes.apply(update);
+  }
+}
+
+void Run::upsert_memo(const std::string& name, Payload value, std::source_location where) {
+  check_not_reading();
+  if (over() || closing_) return;
+  replay::Command& command = record(CommandKind::kModifyProperties, 0, where);
+  command.wire.set_command_type(enums::COMMAND_TYPE_MODIFY_WORKFLOW_PROPERTIES);
+  convert::to_wire(value, &(*command.wire.mutable_modify_workflow_properties_command_attributes()
+                                 ->mutable_upserted_memo()
+                                 ->mutable_fields())[name]);
+  auto& memo = settings_.info.memo.fields();
+  if (encoding_of(value) == "binary/null") {
+    memo.erase(name);
+  } else {
+    memo[name] = std::move(value);
+  }
 }
 
 // ---- markers

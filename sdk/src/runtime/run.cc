@@ -194,6 +194,7 @@ void Run::begin(const replay::Activation& activation) {
   continue_as_new_suggested_ = activation.continue_as_new_suggested;
   settings_.info.history_length = activation.started_event_id;
   settings_.info.history_bytes = activation.history_bytes;
+  if (activation.replaying) settings_.info.build_id = activation.build_id;
   for (const std::string& patch : activation.patches) patches_[patch] = true;
   side_effects_.clear();
   for (const replay::Event* event : activation.side_effects) {
@@ -234,6 +235,7 @@ std::vector<replay::Command> Run::activate(const replay::Activation& activation)
       if (!is_message(job) && job.kind != replay::JobKind::kStart) step(job);
     }
   }
+  for (const replay::Event* event : activation.local_activities) replay_local(*event);
   if (task_error_) std::rethrow_exception(task_error_);
   return std::exchange(commands_, {});
 }
@@ -263,11 +265,25 @@ void Run::start(const replay::Event& event) {
   info.task_timeout = convert::from_wire(started.workflow_task_timeout());
   info.parent_workflow_id = started.parent_workflow_execution().workflow_id();
   info.parent_run_id = started.parent_workflow_execution().run_id();
+  const bool has_root = started.has_root_workflow_execution();
+  info.root_workflow_id = has_root ? started.root_workflow_execution().workflow_id() : info.workflow_id;
+  info.root_run_id = has_root ? started.root_workflow_execution().run_id() : info.run_id;
+  for (const auto& [name, value] : started.memo().fields())
+    info.memo.fields()[name] = convert::from_wire(value);
+  for (const auto& [name, value] : started.search_attributes().indexed_fields())
+    info.search_attributes.fields()[name] = convert::from_wire(value);
+  info.headers = convert::from_wire(started.header());
+  info.last_result = convert::from_wire(started.last_completion_result());
+  if (started.has_continued_failure()) info.last_failure = convert::from_wire(started.continued_failure());
   random_ = Random(seed_of(started.original_execution_run_id()));
   arguments_ = convert::from_wire(started.input());
-  const auto found = settings_.definitions->find(info.workflow_type);
+  auto found = settings_.definitions->find(info.workflow_type);
+  if (found == settings_.definitions->end()) found = settings_.definitions->find("");  // a dynamic one
   if (found == settings_.definitions->end()) {
     throw std::runtime_error("no workflow is registered as '" + info.workflow_type + "'");
+  }
+  for (const auto& interceptor : settings_.interceptors) {
+    if (auto own = interceptor->workflow(info)) interceptors_.push_back(std::move(own));
   }
   instance_ = found->second.make(context(), arguments_);
 }
@@ -276,11 +292,16 @@ void Run::start_run_strand() {
   start_strand(StrandKind::kRun, root_, run_body(), false);
 }
 
+Task<Payload> Run::outermost() {
+  if (interceptors_.empty()) return instance_->run(context(), arguments_);
+  return inbound(0, {InboundKind::kRun, info().workflow_type, arguments_, info().headers});
+}
+
 Task<void> Run::run_body() {
   std::exception_ptr error;
   std::optional<Payload> result;
   try {
-    result = co_await instance_->run(context(), arguments_);
+    result = co_await outermost();
   } catch (...) {
     error = std::current_exception();
   }
@@ -316,6 +337,9 @@ void Run::apply(const replay::Job& job) {
   Pending pending = std::move(found->second);
   pending_.erase(found);
   pending.state->command = 0;
+  if (job.kind == JobKind::kTimer && pending.local) {
+    return track_local(*pending.state, std::move(pending.local), pending.cancellation, pending.where);
+  }
   switch (job.kind) {
     case JobKind::kActivity: return activity_ended(pending, *job.event);
     case JobKind::kTimer: return pending.state->resolve({});
@@ -333,16 +357,19 @@ void Run::start_handler(std::string name, bool abandonable, Task<void> body) {
 
 void Run::signal(const replay::Event& event) {
   const auto& signaled = event.workflow_execution_signaled_event_attributes();
-  HandlerCall<void> call;
+  WorkflowCall call{InboundKind::kSignal, signaled.signal_name(), convert::from_wire(signaled.input()),
+                    convert::from_wire(signaled.header())};
+  HandlerCall<void> handler;
   try {
-    if (!instance_->signal(signaled.signal_name(), context(), convert::from_wire(signaled.input()), call)) {
+    if (!instance_->signal(call.name, context(), call.arguments, handler)) {
       return log("warn", "signal_without_handler", {{"signal", signaled.signal_name()}});
     }
   } catch (const PayloadError& error) {  // the sender's mistake must not block the workflow
     return log("error", "signal_arguments_unreadable",
                {{"signal", signaled.signal_name()}, {"error", error.what()}});
   }
-  start_handler("signal " + signaled.signal_name(), call.abandonable, handler_body(std::move(*call.task)));
+  Task<void> body = interceptors_.empty() ? std::move(*handler.task) : signal_body(std::move(call));
+  start_handler("signal " + signaled.signal_name(), handler.abandonable, handler_body(std::move(body)));
 }
 
 void Run::warn_of_unfinished_handlers() {
@@ -371,11 +398,17 @@ void Run::check_not_reading() const {
   if (reading_) throw std::logic_error("a query or a validator may only look: it called a verb of Context");
 }
 
-Payload Run::query(std::string_view name, const Payloads& arguments) {
+Payload Run::query(std::string_view name, const Payloads& arguments, const Headers& headers) {
   if (name == "__stack_trace") return encode<std::string>(stack_trace());
   const Flag reading(reading_);
-  Payload result;
-  if (instance_ && instance_->query(name, ReadContext(this), arguments, result)) return result;
+  WorkflowCall call{InboundKind::kQuery, std::string(name), arguments, headers};
+  bool found = false;
+  const Payload answer = look(0, call, [&] {
+    Payload result;
+    found = instance_ && instance_->query(call.name, ReadContext(this), call.arguments, result);
+    return result;
+  });
+  if (found) return answer;
   std::string known;
   if (instance_) {
     for (const std::string_view query : instance_->query_names())

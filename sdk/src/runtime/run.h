@@ -34,6 +34,7 @@
 #include <vector>
 
 #include <perdure/detail/registration.h>
+#include <perdure/interceptors.h>
 #include <perdure/workflow.h>
 
 #include "sdk/src/replay/replay.h"
@@ -63,6 +64,31 @@ struct RunSettings {
   const std::map<std::string, WorkflowDefinition, std::less<>>* definitions = nullptr;  // outlives the run
   WorkflowInfo info;
   LogSink log;
+  std::vector<std::shared_ptr<WorkerInterceptor>> interceptors;
+};
+
+// A local activity that the code asked for: to be run by the worker, from its first attempt in this workflow
+// task on.
+struct LocalActivity {
+  std::uint64_t sequence = 0;
+  std::string type, id;
+  Payloads arguments;
+  Headers headers;
+  Duration start_to_close_timeout{}, schedule_to_close_timeout{}, local_retry_threshold{};
+  RetryPolicy retry{};  // without its list of types, which is this one:
+  std::vector<std::string> non_retryable_error_types;
+  int attempt = 1;
+  std::int64_t scheduled_millis = 0;  // since the epoch: when its first attempt was asked for; 0: now
+};
+
+// What it ended with, or that the next attempt is far away.
+struct LocalResult {
+  Payloads result;
+  std::exception_ptr failure;
+  Duration backoff{};  // until the next attempt; 0: there is none
+  int attempt = 1;
+  int retry_state = 0;
+  std::int64_t scheduled_millis = 0;
 };
 
 class Run {
@@ -75,8 +101,18 @@ class Run {
   // workflow task (the run is then good for nothing but destruction).
   std::vector<replay::Command> activate(const replay::Activation& activation);
 
+  // ---- local activities: after activate(), the worker runs what is new and brings results in any order
+  // Those that nobody has asked for yet; each is handed out once.
+  std::vector<std::shared_ptr<const LocalActivity>> new_local_activities();
+  // Those that are to be asked to end; each is handed out once.
+  std::vector<std::uint64_t> cancelled_local_activities() { return std::exchange(cancelled_locals_, {}); }
+  // Some are not resolved: the workflow task is not over.
+  bool waits_for_local_activities() const;
+  // Goes on with a result; throws like activate(). The commands that were recorded since.
+  std::vector<replay::Command> resolve_local(std::uint64_t sequence, const LocalResult& result);
+
   // The handler's result; throws what it threw, ApplicationFailure when there is no such query.
-  Payload query(std::string_view name, const Payloads& arguments);
+  Payload query(std::string_view name, const Payloads& arguments, const Headers& headers = {});
 
   bool closed() const { return closed_; }
   // No code ran in the last workflow task: the run is as it was before.
@@ -96,7 +132,11 @@ class Run {
   bool enter(bool shielded, StateBase& state);
   void schedule_activity(StateBase& state, std::string_view name, const ActivityOptions& options,
                          Payloads arguments);
+  void schedule_local(StateBase& state, std::string_view name, const LocalActivityOptions& options,
+                      Payloads arguments);
   void start_timer(StateBase& state, Duration delay, std::source_location where);
+  void upsert(std::vector<SearchAttributeUpdate> updates, std::source_location where);
+  void upsert_memo(const std::string& name, Payload value, std::source_location where);
   void start_child(StateBase& started, StateBase& result, std::string_view name, const ChildOptions& options,
                    Payloads arguments);
   void signal_external(StateBase& state, ExternalTarget target, std::string_view name, Payloads arguments,
@@ -135,6 +175,9 @@ class Run {
     CancellationType cancellation = CancellationType::kTryCancel;
     std::string type, id;
     bool cancel_asked = false;
+    std::shared_ptr<LocalActivity> local;  // also of the timer before its next attempt
+    bool handed_out = false;               // to the worker
+    std::source_location where;
   };
   struct Condition {
     State<void>* state;
@@ -142,12 +185,23 @@ class Run {
   };
 
   Context context() { return Context(this); }
+  Headers outgoing(OutgoingKind kind, std::string_view name, Payloads& arguments);
+  Task<Payload> inbound(std::size_t index, WorkflowCall call);
+  Payload look(std::size_t index, WorkflowCall& call, const std::function<Payload()>& innermost);
+  Task<Payload> innermost(WorkflowCall call);
+  Task<void> signal_body(WorkflowCall call);
+  void track_local(StateBase& state, std::shared_ptr<LocalActivity> local, CancellationType cancellation,
+                   std::source_location where);
+  void wait_for_attempt(Pending pending, const LocalResult& result);
+  void apply_local(std::uint64_t sequence, const LocalResult& result);
+  void replay_local(const replay::Event& event);
   void begin(const replay::Activation& activation);
   void start(const replay::Event& event);
   void start_run_strand();
   void apply(const replay::Job& job);
   void signal(const replay::Event& event);
   void update(const replay::Update& update);
+  std::string unknown_update(const std::string& name) const;
   void start_handler(std::string name, bool abandonable, Task<void> body);
   void warn_of_unfinished_handlers();
   void activity_ended(Pending& pending, const replay::Event& event);
@@ -170,6 +224,7 @@ class Run {
   // run, or something that counts as run, threw.
   void thrown(std::exception_ptr error);
   Task<void> run_body();
+  Task<Payload> outermost();
   Task<void> handler_body(Task<void> handler);
   Task<void> update_body(temporal::api::update::v1::Meta meta, Task<Payload> handler);
   void accept_update(const replay::Update& update);
@@ -180,6 +235,7 @@ class Run {
   bool is_failure(const std::exception_ptr& error) const;
 
   RunSettings settings_;
+  std::vector<std::unique_ptr<WorkflowInterceptor>> interceptors_;
   std::unique_ptr<WorkflowInstance> instance_;
   Payloads arguments_;
   TimePoint now_{};
@@ -200,6 +256,7 @@ class Run {
   std::map<std::string, bool> patches_;  // answers given, or known from history
   std::set<std::string> patches_recorded_;
   std::deque<Payload> side_effects_;
+  std::vector<std::uint64_t> cancelled_locals_;
   std::vector<replay::Command> commands_;
   std::optional<replay::Command> closing_;
 };

@@ -24,18 +24,19 @@ std::shared_ptr<const replay::Message> make_message(const std::string& instance_
 
 void Run::update(const replay::Update& update) {
   const auto& input = update.request.input();
-  HandlerCall<Payload> call;
+  WorkflowCall call{InboundKind::kValidator, input.name(), convert::from_wire(input.args()),
+                    convert::from_wire(input.header())};
+  HandlerCall<Payload> handler;
+  bool known = false;
+  const auto make = [&] {
+    known = instance_->update(call.name, context(), call.arguments, !update.accepted, handler);
+    return encode_nothing();
+  };
   try {
     reading_ = !update.accepted;
-    const bool known =
-        instance_->update(input.name(), context(), convert::from_wire(input.args()), !update.accepted, call);
+    update.accepted ? (void)make() : (void)look(0, call, make);
     reading_ = false;
-    if (!known) {
-      std::string names;
-      for (const std::string_view name : instance_->update_names())
-        names.append(names.empty() ? "" : " ").append(name);
-      throw ApplicationFailure("unknown update '" + input.name() + "'; known: [" + names + "]");
-    }
+    if (!known) throw ApplicationFailure(unknown_update(call.name));
   } catch (...) {
     reading_ = false;
     if (!update.accepted) return reject_update(update, std::current_exception());
@@ -43,8 +44,17 @@ void Run::update(const replay::Update& update) {
     return;
   }
   accept_update(update);
-  start_handler("update " + input.name(), call.abandonable,
-                update_body(update.request.meta(), std::move(*call.task)));
+  call.kind = InboundKind::kUpdate;
+  Task<Payload> body =
+      interceptors_.empty() ? std::move(*handler.task) : inbound(0, std::move(call));
+  start_handler("update " + input.name(), handler.abandonable,
+                update_body(update.request.meta(), std::move(body)));
+}
+
+std::string Run::unknown_update(const std::string& name) const {
+  std::string names;
+  for (const std::string_view one : instance_->update_names()) names.append(names.empty() ? "" : " ").append(one);
+  return "unknown update '" + name + "'; known: [" + names + "]";
 }
 
 Task<void> Run::update_body(api::update::v1::Meta meta, Task<Payload> handler) {
