@@ -29,7 +29,8 @@ Task<std::string> marked(Context ctx) {
   std::string all = info.search_attributes.get(kCustomer).value_or("nobody");
   all += std::to_string(info.search_attributes.get(kAttempts).value_or(0));
   all += info.search_attributes.get(kUrgent) ? " urgent" : " calm";
-  all += " " + info.memo.get<std::string>("note").value_or("") + info.memo.get<std::string>("old").value_or("");
+  all +=
+      " " + info.memo.get<std::string>("note").value_or("") + info.memo.get<std::string>("old").value_or("");
   co_return all;
 }
 TEST(Attributes, are_upserted_and_seen) {
@@ -41,8 +42,10 @@ TEST(Attributes, are_upserted_and_seen) {
   EXPECT_EQ(server.task(),
             "UpsertSearchAttributes(Attempts, Customer, Urgent) ModifyProperties(note) ModifyProperties(old) "
             "StartTimer(1s)");
-  const auto& fields =
-      server.command(0).upsert_workflow_search_attributes_command_attributes().search_attributes().indexed_fields();
+  const auto& fields = server.command(0)
+                           .upsert_workflow_search_attributes_command_attributes()
+                           .search_attributes()
+                           .indexed_fields();
   EXPECT_EQ(fields.at("Attempts").data(), "3");
   EXPECT_EQ(fields.at("Attempts").metadata().at("type"), "Int");
   EXPECT_EQ(fields.at("Urgent").metadata().at("encoding"), "binary/null");
@@ -71,14 +74,16 @@ struct Unmarked {
 TEST(Attributes, of_other_names_are_non_deterministic) {
   FakeServer server(define_workflow<&marked>());
   server.task();
-  EXPECT_TRUE(server.replay_into(define_workflow<MarkedOtherwise>()).ends_with("asked UpsertSearchAttributes(Customer)"));
+  EXPECT_TRUE(server.replay_into(define_workflow<MarkedOtherwise>())
+                  .ends_with("asked UpsertSearchAttributes(Customer)"));
   EXPECT_TRUE(server.replay_into(define_workflow<Unmarked>()).ends_with("asked ModifyProperties(other)"));
 }
 
 TEST(Attributes, of_every_type_come_back_as_they_were) {
-  const TimePoint due(std::chrono::duration_cast<TimePoint::duration>(std::chrono::microseconds(1'700'000'000'123'456)));
-  SearchAttributes all{kCustomer.set("ann"), kAttempts.set(-1), kScore.set(0.5), kUrgent.set(false), kDue.set(due),
-                       kTags.set({"a", "b"})};
+  const TimePoint due(
+      std::chrono::duration_cast<TimePoint::duration>(std::chrono::microseconds(1'700'000'000'123'456)));
+  SearchAttributes all{kCustomer.set("ann"), kAttempts.set(-1), kScore.set(0.5),
+                       kUrgent.set(false),   kDue.set(due),     kTags.set({"a", "b"})};
   EXPECT_EQ(all.get(kCustomer), "ann");
   EXPECT_EQ(all.get(kAttempts), -1);
   EXPECT_EQ(all.get(kScore), 0.5);
@@ -139,7 +144,8 @@ TEST(Attributes, go_along_to_the_next_run) {
 
 Task<std::string> knowing(Context ctx) {
   const WorkflowInfo& info = ctx.info();
-  std::string all = info.parent_workflow_id + " " + info.root_workflow_id + " " + std::to_string(info.attempt);
+  std::string all =
+      info.parent_workflow_id + " " + info.root_workflow_id + " " + std::to_string(info.attempt);
   all += " " + detail::decode<std::string>(info.headers.at("trace"));
   all += " " + detail::decode<std::string>(info.last_result.at(0)) + " " + describe(info.last_failure);
   co_return all;
@@ -150,9 +156,11 @@ TEST(Info, is_what_the_start_says) {
   started.set_attempt(3);
   started.mutable_parent_workflow_execution()->set_workflow_id("mother");
   started.mutable_root_workflow_execution()->set_workflow_id("eve");
-  convert::to_wire(detail::encode<std::string>("t1"), &(*started.mutable_header()->mutable_fields())["trace"]);
+  convert::to_wire(detail::encode<std::string>("t1"),
+                   &(*started.mutable_header()->mutable_fields())["trace"]);
   convert::to_wire(Payloads{detail::encode<std::string>("before")}, started.mutable_last_completion_result());
-  convert::to_wire(std::make_exception_ptr(ApplicationFailure("bad day")), started.mutable_continued_failure());
+  convert::to_wire(std::make_exception_ptr(ApplicationFailure("bad day")),
+                   started.mutable_continued_failure());
   EXPECT_EQ(server.task(), "CompleteWorkflow");
   EXPECT_EQ(server.result<std::string>(), "mother eve 3 t1 before bad day");
 }
@@ -282,27 +290,30 @@ TEST(Interceptors, are_around_everything_and_headers_travel) {
   convert::to_wire(detail::encode<std::string>("t1"),
                    &(*server.started().mutable_header()->mutable_fields())["trace"]);
   EXPECT_EQ(server.task(), "ScheduleActivity(work)");
-  EXPECT_EQ(server.command(0).schedule_activity_task_command_attributes().header().fields().at("trace").data(),
-            "\"t1\"");
+  EXPECT_EQ(
+      server.command(0).schedule_activity_task_command_attributes().header().fields().at("trace").data(),
+      "\"t1\"");
   server.complete_activity(0, 1);
   EXPECT_EQ(server.task(), "RecordMarker(core_local_activity(work)) SignalExternalWorkflow(hurry)");
-  EXPECT_EQ(server.command(1).signal_external_workflow_execution_command_attributes().header().fields().size(), 1u);
+  EXPECT_EQ(
+      server.command(1).signal_external_workflow_execution_command_attributes().header().fields().size(), 1u);
   server.deliver_signal(0);
   server.update("u1", "change", 5);
   EXPECT_EQ(server.task(), "AcceptUpdate(u1) CompleteUpdate(u1)");
   server.signal("tell");
   EXPECT_EQ(server.task(), "CompleteWorkflow");
   EXPECT_EQ(server.result<int>(), 3);
-  EXPECT_EQ(tracing->log, (std::vector<std::string>{"t enters Traced", "t sends work", "t sends work", "t sends hurry",
-                                                    "t enters change", "t leaves change", "t enters tell",
-                                                    "t leaves tell", "t leaves Traced"}));
+  EXPECT_EQ(tracing->log, (std::vector<std::string>{"t enters Traced", "t sends work", "t sends work",
+                                                    "t sends hurry", "t enters change", "t leaves change",
+                                                    "t enters tell", "t leaves tell", "t leaves Traced"}));
   (void)server.run().query("ask", {});
   EXPECT_EQ(tracing->log.back(), "t looks ask");
 }
 
 class Guard : public WorkflowInterceptor {
   Payload look(ReadContext, WorkflowCall& call, const std::function<Payload()>& next) override {
-    if (call.kind == InboundKind::kValidator && call.arguments.empty()) throw ApplicationFailure("not allowed");
+    if (call.kind == InboundKind::kValidator && call.arguments.empty())
+      throw ApplicationFailure("not allowed");
     return next();
   }
   Task<Payload> call(Context, WorkflowCall call, Next next) override {
@@ -311,7 +322,9 @@ class Guard : public WorkflowInterceptor {
   }
 };
 class Guarding : public WorkerInterceptor {
-  std::unique_ptr<WorkflowInterceptor> workflow(const WorkflowInfo&) override { return std::make_unique<Guard>(); }
+  std::unique_ptr<WorkflowInterceptor> workflow(const WorkflowInfo&) override {
+    return std::make_unique<Guard>();
+  }
 };
 TEST(Interceptors, refuse_and_change) {
   FakeServer server(define_workflow<Traced>());
