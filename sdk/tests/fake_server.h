@@ -179,7 +179,9 @@ class FakeServer {
   }
   const std::string& failure() const { return failure_; }
   // Of the last task, as it went out.
-  const temporal::api::command::v1::Command& command(std::size_t index) const { return commands_.at(index).wire; }
+  const temporal::api::command::v1::Command& command(std::size_t index) const {
+    return commands_.at(index).wire;
+  }
   const std::vector<std::string>& logged() const { return logged_; }  // "level event", not of replays
   detail::Run& run() { return *live_.run; }
   std::vector<Event>& history() { return history_; }
@@ -344,20 +346,25 @@ class FakeServer {
         initiated_.push_back(last_id_);
         return;
       case replay::CommandKind::kUpsertSearchAttributes:
-        *add(enums::EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES)
-             .mutable_upsert_workflow_search_attributes_event_attributes()
-             ->mutable_search_attributes() =
-            wire.upsert_workflow_search_attributes_command_attributes().search_attributes();
-        return;
-      case replay::CommandKind::kModifyProperties:
-        *add(enums::EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED)
-             .mutable_workflow_properties_modified_event_attributes()
-             ->mutable_upserted_memo() = wire.modify_workflow_properties_command_attributes().upserted_memo();
-        return;
+      case replay::CommandKind::kModifyProperties: return answer_attributes(command);
       case replay::CommandKind::kAcceptUpdate:
       case replay::CommandKind::kCompleteUpdate:
       case replay::CommandKind::kRejectUpdate: return answer_update(command);
       default: return close(command);
+    }
+  }
+
+  void answer_attributes(const replay::Command& command) {
+    const auto& wire = command.wire;
+    if (command.kind == replay::CommandKind::kUpsertSearchAttributes) {
+      *add(enums::EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES)
+           .mutable_upsert_workflow_search_attributes_event_attributes()
+           ->mutable_search_attributes() =
+          wire.upsert_workflow_search_attributes_command_attributes().search_attributes();
+    } else {
+      *add(enums::EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED)
+           .mutable_workflow_properties_modified_event_attributes()
+           ->mutable_upserted_memo() = wire.modify_workflow_properties_command_attributes().upserted_memo();
     }
   }
 

@@ -73,7 +73,7 @@ struct IndexedType<Indexed::kKeywordList> {
   using type = std::vector<std::string>;
 };
 Payload typed(Payload payload, Indexed type);
-std::string rfc3339(TimePoint time);         // UTC, to the microsecond
+std::string rfc3339(TimePoint time);        // UTC, to the microsecond
 TimePoint parse_rfc3339(std::string_view);  // throws PayloadError
 }  // namespace detail
 

@@ -31,7 +31,8 @@ std::string rfc3339(TimePoint time) {
 TimePoint parse_rfc3339(std::string_view view) {
   const std::string text(view);
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, read = 0;
-  if (std::sscanf(text.c_str(), "%d-%d-%dT%d:%d:%d%n", &year, &month, &day, &hour, &minute, &second, &read) != 6)
+  if (std::sscanf(text.c_str(), "%d-%d-%dT%d:%d:%d%n", &year, &month, &day, &hour, &minute, &second, &read) !=
+      6)
     throw PayloadError("not a time: " + text);
   std::size_t at = static_cast<std::size_t>(read);
   std::int64_t nanos = 0;
@@ -47,7 +48,8 @@ TimePoint parse_rfc3339(std::string_view view) {
       throw PayloadError("not a time: " + text);
     zone = std::chrono::minutes((text[at] == '-' ? -1 : 1) * (hours * 60 + minutes));
   }
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day))};
   if (!date.ok()) throw PayloadError("not a time: " + text);
   const auto time = std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +

@@ -114,6 +114,33 @@ std::string place(const std::source_location& where) {
   return file.empty() ? std::string("the code") : std::string(file) + ":" + std::to_string(where.line());
 }
 
+// Of memo, search attributes and updates.
+bool answers_change(const Command& command, const Event& event) {
+  const auto& wire = command.wire;
+  switch (command.kind) {
+    case CommandKind::kUpsertSearchAttributes:
+      return event.has_upsert_workflow_search_attributes_event_attributes() &&
+             names(event.upsert_workflow_search_attributes_event_attributes()
+                       .search_attributes()
+                       .indexed_fields()) == names(wire.upsert_workflow_search_attributes_command_attributes()
+                                                       .search_attributes()
+                                                       .indexed_fields());
+    case CommandKind::kModifyProperties:
+      return event.has_workflow_properties_modified_event_attributes() &&
+             names(event.workflow_properties_modified_event_attributes().upserted_memo().fields()) ==
+                 names(wire.modify_workflow_properties_command_attributes().upserted_memo().fields());
+    case CommandKind::kAcceptUpdate:
+      return event.has_workflow_execution_update_accepted_event_attributes() &&
+             event.workflow_execution_update_accepted_event_attributes().protocol_instance_id() ==
+                 command.message->protocol_instance_id();
+    case CommandKind::kCompleteUpdate:
+      return event.has_workflow_execution_update_completed_event_attributes() &&
+             event.workflow_execution_update_completed_event_attributes().meta().update_id() ==
+                 command.message->protocol_instance_id();
+    default: return false;
+  }
+}
+
 // The event's type is the command's, and names the same thing.
 bool answers(const Command& command, const Event& event, std::int64_t activity_event) {
   const auto& wire = command.wire;
@@ -152,7 +179,8 @@ bool answers(const Command& command, const Event& event, std::int64_t activity_e
     case CommandKind::kMarker: {
       const auto& had = event.marker_recorded_event_attributes();
       const auto& asked = wire.record_marker_command_attributes();
-      if (!event.has_marker_recorded_event_attributes() || had.marker_name() != asked.marker_name()) return false;
+      if (!event.has_marker_recorded_event_attributes() || had.marker_name() != asked.marker_name())
+        return false;
       return had.marker_name() != kLocalActivityMarker ||
              local_activity_of(had.details()) == local_activity_of(asked.details());
     }
@@ -164,25 +192,9 @@ bool answers(const Command& command, const Event& event, std::int64_t activity_e
       return patch_of(event).has_value() && patch_of(event) == patch_of(asked);
     }
     case CommandKind::kUpsertSearchAttributes:
-      return event.has_upsert_workflow_search_attributes_event_attributes() &&
-             names(event.upsert_workflow_search_attributes_event_attributes()
-                       .search_attributes()
-                       .indexed_fields()) ==
-                 names(wire.upsert_workflow_search_attributes_command_attributes()
-                           .search_attributes()
-                           .indexed_fields());
     case CommandKind::kModifyProperties:
-      return event.has_workflow_properties_modified_event_attributes() &&
-             names(event.workflow_properties_modified_event_attributes().upserted_memo().fields()) ==
-                 names(wire.modify_workflow_properties_command_attributes().upserted_memo().fields());
     case CommandKind::kAcceptUpdate:
-      return event.has_workflow_execution_update_accepted_event_attributes() &&
-             event.workflow_execution_update_accepted_event_attributes().protocol_instance_id() ==
-                 command.message->protocol_instance_id();
-    case CommandKind::kCompleteUpdate:
-      return event.has_workflow_execution_update_completed_event_attributes() &&
-             event.workflow_execution_update_completed_event_attributes().meta().update_id() ==
-                 command.message->protocol_instance_id();
+    case CommandKind::kCompleteUpdate: return answers_change(command, event);
     case CommandKind::kRejectUpdate: return false;
     case CommandKind::kComplete: return event.has_workflow_execution_completed_event_attributes();
     case CommandKind::kFail: return event.has_workflow_execution_failed_event_attributes();
@@ -247,12 +259,14 @@ std::string describe(const Command& command) {
                           subject_of(marker));
     }
     case CommandKind::kUpsertSearchAttributes:
-      return with_subject(
-          "UpsertSearchAttributes",
-          names(wire.upsert_workflow_search_attributes_command_attributes().search_attributes().indexed_fields()));
+      return with_subject("UpsertSearchAttributes",
+                          names(wire.upsert_workflow_search_attributes_command_attributes()
+                                    .search_attributes()
+                                    .indexed_fields()));
     case CommandKind::kModifyProperties:
-      return with_subject("ModifyProperties",
-                          names(wire.modify_workflow_properties_command_attributes().upserted_memo().fields()));
+      return with_subject(
+          "ModifyProperties",
+          names(wire.modify_workflow_properties_command_attributes().upserted_memo().fields()));
     case CommandKind::kAcceptUpdate:
       return with_subject("AcceptUpdate", command.message->protocol_instance_id());
     case CommandKind::kCompleteUpdate:

@@ -1,8 +1,8 @@
 // Local activities: no command asks for one, a marker says how it ended.
 //
-// The worker runs what the code asked for inside the workflow task and brings the results here one by one. Each
-// result is a marker and then whatever the code does next, so that history has both in this order; replay takes
-// the results from the markers, after everything else that the workflow task was told.
+// The worker runs what the code asked for inside the workflow task and brings the results here one by one.
+// Each result is a marker and then whatever the code does next, so that history has both in this order;
+// replay takes the results from the markers, after everything else that the workflow task was told.
 #include <algorithm>
 
 #include "sdk/src/payload/convert.h"
@@ -106,8 +106,8 @@ void Run::apply_local(std::uint64_t sequence, const LocalResult& result) {
   command.wire.set_command_type(enums::COMMAND_TYPE_RECORD_MARKER);
   auto* wire = command.wire.mutable_record_marker_command_attributes();
   wire->set_marker_name(replay::kLocalActivityMarker);
-  const MarkerData data{sequence,     result.attempt,         pending.id,
-                        pending.type, result.backoff.count(), result.scheduled_millis,
+  const MarkerData data{sequence,          result.attempt,         pending.id,
+                        pending.type,      result.backoff.count(), result.scheduled_millis,
                         result.retry_state};
   convert::to_wire(Payloads{encode(data)}, &(*wire->mutable_details())["data"]);
   if (result.failure) {

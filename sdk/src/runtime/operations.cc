@@ -172,7 +172,8 @@ void Run::start_child(StateBase& started, StateBase& result, std::string_view na
   if (!headers.empty()) convert::to_wire(headers, wire->mutable_header());
   if (options.memo != nullptr) to_fields(options.memo->fields(), wire->mutable_memo()->mutable_fields());
   if (options.search_attributes != nullptr) {
-    to_fields(options.search_attributes->fields(), wire->mutable_search_attributes()->mutable_indexed_fields());
+    to_fields(options.search_attributes->fields(),
+              wire->mutable_search_attributes()->mutable_indexed_fields());
   }
   to_wire(options.priority, wire);
   summarise(options.summary, command.wire);

@@ -45,15 +45,15 @@ void Run::update(const replay::Update& update) {
   }
   accept_update(update);
   call.kind = InboundKind::kUpdate;
-  Task<Payload> body =
-      interceptors_.empty() ? std::move(*handler.task) : inbound(0, std::move(call));
+  Task<Payload> body = interceptors_.empty() ? std::move(*handler.task) : inbound(0, std::move(call));
   start_handler("update " + input.name(), handler.abandonable,
                 update_body(update.request.meta(), std::move(body)));
 }
 
 std::string Run::unknown_update(const std::string& name) const {
   std::string names;
-  for (const std::string_view one : instance_->update_names()) names.append(names.empty() ? "" : " ").append(one);
+  for (const std::string_view one : instance_->update_names())
+    names.append(names.empty() ? "" : " ").append(one);
   return "unknown update '" + name + "'; known: [" + names + "]";
 }
 
