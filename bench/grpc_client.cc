@@ -1,6 +1,5 @@
 #include "bench/grpc_client.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,6 +16,7 @@
 #include <unordered_map>
 
 #include "base/check.h"
+#include "bench/address.h"
 
 namespace perdure::bench {
 namespace {
@@ -39,16 +39,7 @@ int hex_digit(char c) {
 }
 
 base::Result<int> connected_socket(const std::string& address) {
-  const auto colon = address.rfind(':');
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  std::uint16_t port = 0;
-  if (colon != std::string::npos)
-    std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
-  if (port == 0 || inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr) != 1) {
-    return base::invalid_argument("not a numeric IPv4 address and port: " + address);
-  }
-  to.sin_port = htons(port);
+  TRY(const sockaddr_in to, numeric_address(address));
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   CHECK(fd >= 0);
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {

@@ -1,14 +1,11 @@
 #include "bench/meter.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -16,6 +13,7 @@
 #include <sstream>
 
 #include "base/clock.h"
+#include "bench/address.h"
 
 namespace perdure::bench {
 namespace {
@@ -44,16 +42,7 @@ std::map<std::string, base::Duration> cpu_by_thread_name(const std::string& dire
 
 // GET /metrics, blocking for at most two seconds.
 base::Result<std::string> metrics_text(const std::string& address) {
-  const auto colon = address.rfind(':');
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  std::uint16_t port = 0;
-  if (colon != std::string::npos)
-    std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
-  if (port == 0 || inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr) != 1) {
-    return base::invalid_argument("not a numeric IPv4 address and port: " + address);
-  }
-  to.sin_port = htons(port);
+  TRY(const sockaddr_in to, numeric_address(address));
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const timeval limit{.tv_sec = 2, .tv_usec = 0};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);

@@ -87,16 +87,27 @@ class DoorTest : public ::testing::Test {
     closed.get_future().wait();
   }
 
+  // A call under way. Stays where it is until it has ended.
+  struct Unary {
+    Unary(const std::shared_ptr<grpc::Channel>& channel, const std::string& path, const std::string& request,
+          grpc::ClientContext& context)
+        : stub(channel), in(buffer(request)) {
+      stub.UnaryCall(&context, path, {}, &in, &out,
+                     [this](grpc::Status status) { promise.set_value(std::move(status)); });
+    }
+    Unary(const Unary&) = delete;
+    grpc::Status ended() { return promise.get_future().get(); }
+
+    grpc::GenericStub stub;
+    grpc::ByteBuffer in, out;
+    std::promise<grpc::Status> promise;
+  };
+
   grpc::Status call(const std::string& path, const std::string& request, std::string* response,
                     grpc::ClientContext* context) {
-    grpc::GenericStub stub(channel_);
-    const grpc::ByteBuffer in = buffer(request);
-    grpc::ByteBuffer out;
-    std::promise<grpc::Status> promise;
-    stub.UnaryCall(context, path, {}, &in, &out,
-                   [&](grpc::Status status) { promise.set_value(std::move(status)); });
-    grpc::Status status = promise.get_future().get();
-    if (response != nullptr) *response = text(out);
+    Unary unary(channel_, path, request, *context);
+    grpc::Status status = unary.ended();
+    if (response != nullptr) *response = text(unary.out);
     return status;
   }
   grpc::Status call(const std::string& path, const std::string& request, std::string* response = nullptr) {
@@ -203,17 +214,12 @@ TEST_F(DoorTest, TooLargeIsRefusedWithTheTextSdksLookFor) {
 
 TEST_F(DoorTest, ClientThatLeavesIsNoticed) {
   open();
-  grpc::GenericStub stub(channel_);
   grpc::ClientContext context;
-  const grpc::ByteBuffer in = buffer("");
-  grpc::ByteBuffer out;
-  std::promise<grpc::Status> ended;
-  stub.UnaryCall(&context, "/test.Echo/Park", {}, &in, &out,
-                 [&](grpc::Status status) { ended.set_value(std::move(status)); });
+  Unary parked(channel_, "/test.Echo/Park", "", context);
   parked_.get_future().wait();
   context.TryCancel();
   gone_.get_future().wait();
-  EXPECT_EQ(ended.get_future().get().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_EQ(parked.ended().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST_F(DoorTest, PassedDeadlineIsNoticed) {
@@ -267,19 +273,14 @@ TEST_F(DoorTest, HealthIsWatched) {
 
 TEST_F(DoorTest, ClosingWaitsForCallsAndThenGivesThemUp) {
   open();
-  grpc::GenericStub stub(channel_);
   grpc::ClientContext context;
-  const grpc::ByteBuffer in = buffer("");
-  grpc::ByteBuffer out;
-  std::promise<grpc::Status> ended;
-  stub.UnaryCall(&context, "/test.Echo/Park", {}, &in, &out,
-                 [&](grpc::Status status) { ended.set_value(std::move(status)); });
+  Unary parked(channel_, "/test.Echo/Park", "", context);
   parked_.get_future().wait();
   std::promise<void> closed;
   door_->close(std::chrono::milliseconds(1), [&] { closed.set_value(); });
   closed.get_future().wait();
   gone_.get_future().wait();
-  EXPECT_EQ(ended.get_future().get().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(parked.ended().error_code(), grpc::StatusCode::UNAVAILABLE);
   door_.reset();
 }
 
