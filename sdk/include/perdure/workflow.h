@@ -129,7 +129,7 @@ Task<void> strand_body(Ref<State<T>> state, Task<T> task) {
 // Ready when one of its members is (any), or all are or one failed (all).
 struct GatherState final : State<std::size_t> {
   enum class Mode { kAny, kAll };
-  struct Link : Wait {
+  struct Link final : Wait {
     GatherState* owner = nullptr;
     std::size_t index = 0;
     void wake() override { owner->member_ready(index); }
