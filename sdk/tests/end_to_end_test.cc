@@ -65,7 +65,7 @@ Task<int> late(Context ctx) {
   co_return drawn + (ctx.patched("more") ? 100 : 0);
 }
 
-class EndToEnd : public testing::TestWithParam<std::size_t> {
+class EndToEnd : public ::testing::TestWithParam<std::size_t> {
  protected:
   EndToEnd() : queue_("sdk-" + std::to_string(getpid()) + "-" + std::to_string(GetParam()) + "-" + unique()) {
     WorkerOptions options;
@@ -210,9 +210,9 @@ TEST_P(EndToEnd, what_leaves_the_process_has_been_through_the_codec) {
   EXPECT_THROW(client_.handle(start.id).result<std::string>(), PayloadError);
 }
 
-std::string cache_name(const testing::TestParamInfo<std::size_t>& info) {
+std::string cache_name(const ::testing::TestParamInfo<std::size_t>& info) {
   return info.param == 0 ? "without_cache" : "with_cache";
 }
-INSTANTIATE_TEST_SUITE_P(Sdk, EndToEnd, testing::Values(std::size_t{0}, std::size_t{1} << 20), cache_name);
+INSTANTIATE_TEST_SUITE_P(Sdk, EndToEnd, ::testing::Values(std::size_t{0}, std::size_t{1} << 20), cache_name);
 
 }  // namespace end_to_end
