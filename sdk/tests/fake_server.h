@@ -236,8 +236,8 @@ class FakeServer {
       settings.definitions = &definitions;
       settings.info.run_id = "run";
       if (&copy == &live_) {
-        settings.log = [this](const char* level, std::string_view event, std::initializer_list<LogField>) {
-          logged_.push_back(std::string(level) + " " + std::string(event));
+        settings.log = [this](const LogRecord& record) {
+          logged_.push_back(std::string(level_name(record.level)) + " " + std::string(record.event));
         };
       }
       settings.interceptors = interceptors;

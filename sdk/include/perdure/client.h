@@ -10,24 +10,43 @@
 #include <string>
 #include <string_view>
 
+#include <perdure/activity_handle.h>
 #include <perdure/errors.h>
+#include <perdure/executions.h>
+#include <perdure/metrics.h>
 #include <perdure/updates.h>
 #include <perdure/workflow.h>
 
 namespace perdure {
 inline namespace v1 {
 
+// Where to look for a client's options.
+struct ProfileOptions {
+  std::string profile;  // empty: TEMPORAL_PROFILE, else "default"
+  std::string file;  // empty: TEMPORAL_CONFIG_FILE, else temporalio/temporal.toml in the user's configuration
+  bool read_file = true;    // a file that is not there is an empty one
+  bool environment = true;  // TEMPORAL_* variables, which stand over the file
+};
+
 struct ClientOptions {
   std::string address = "127.0.0.1:7233";
   std::string ns = "default";
   std::string identity;  // empty: pid@host
   std::string api_key;
-  bool tls = false;
-  std::string tls_server_ca, tls_certificate, tls_key, tls_server_name;  // PEM texts
+  std::optional<bool> tls{};  // not said: if there is an API key or anything of the following
+  std::string tls_server_ca, tls_certificate, tls_key,
+      tls_server_name;                                 // PEM texts; the name in the certificate
+  std::map<std::string, std::string> grpc_metadata{};  // sent with each call; lower case keys
+  Duration connect_timeout = 10s;  // connect() gives up when no server has answered for so long
   std::shared_ptr<PayloadCodec> codec{};
+  std::shared_ptr<Metrics> metrics{};  // of the client, and of workers made with it
 
-  // TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS, TEMPORAL_TLS_*_PATH.
-  static ClientOptions from_environment();
+  // From a profile of temporal.toml and the environment: TEMPORAL_ADDRESS, _NAMESPACE, _API_KEY, _TLS,
+  // _TLS_SERVER_NAME, _TLS_{SERVER_CA_CERT,CLIENT_CERT,CLIENT_KEY}_{PATH,DATA}, _GRPC_META_*. Throws Error
+  // when the file cannot be read, a profile that was asked for is not in it, or a certificate's file is
+  // missing.
+  static ClientOptions from_profile(const ProfileOptions& options);
+  static ClientOptions from_environment();  // with the defaults of ProfileOptions
 };
 
 enum class IdConflictPolicy { kUnspecified = 0, kFail = 1, kUseExisting = 2, kTerminateExisting = 3 };
@@ -43,13 +62,6 @@ struct StartOptions {
   Memo memo{};
   SearchAttributes search_attributes{};
   Priority priority{};
-};
-
-struct WorkflowDescription {
-  std::string id, run_id, type, task_queue;
-  int status = 0;  // temporal.api.enums.v1.WorkflowExecutionStatus
-  std::int64_t history_length = 0;
-  TimePoint start_time{};
 };
 
 namespace detail {
@@ -72,6 +84,10 @@ Payloads workflow_result(Connection& connection, const ExecutionName& execution)
 void cancel_workflow(Connection& connection, const ExecutionName& execution);
 void terminate_workflow(Connection& connection, const ExecutionName& execution, std::string_view reason);
 WorkflowDescription describe_workflow(Connection& connection, const ExecutionName& execution);
+WorkflowRange list_workflows(std::shared_ptr<Connection> connection, std::string query);
+WorkflowCount count_workflows(Connection& connection, const std::string& query);
+HistoryRange workflow_history(std::shared_ptr<Connection> connection, ExecutionName execution,
+                              HistoryOptions options);
 // A serialized temporal.api.history.v1.History, through the codec.
 std::string fetch_history(Connection& connection, const ExecutionName& execution);
 SentUpdate update_with_start(Connection& connection, std::string_view type, const StartOptions& options,
@@ -92,6 +108,10 @@ class HandleBase {
     detail::terminate_workflow(*connection_, {execution_.id, {}}, reason);
   }
   WorkflowDescription describe() const { return detail::describe_workflow(*connection_, execution_); }
+  // Its events, fetched as they are read; with `wait` the range ends when the run has ended.
+  HistoryRange history(HistoryOptions options = {}) const {
+    return detail::workflow_history(connection_, execution_, options);
+  }
 
  protected:
   std::shared_ptr<detail::Connection> connection_;
@@ -214,6 +234,9 @@ struct WithStart {
             std::forward<A>(all)...)) {}
 };
 
+class AsyncClient;
+class Schedules;
+
 class Client {
  public:
   // Blocks until the server has answered; throws RpcError.
@@ -281,6 +304,25 @@ class Client {
                                                                         const UpdateOptions& options,
                                                                         A&&... arguments) const {
     return send_with_start<U>(start, options, detail::UpdateStage::kAccepted, std::forward<A>(arguments)...);
+  }
+
+  // Workflows that match, e.g. "WorkflowType = 'Order' and ExecutionStatus = 'Running'"; all without a query.
+  WorkflowRange list(std::string query = {}) const {
+    return detail::list_workflows(connection_, std::move(query));
+  }
+  WorkflowCount count(const std::string& query = {}) const {
+    return detail::count_workflows(*connection_, query);
+  }
+  Schedules schedules() const;  // with <perdure/schedules.h>
+  AsyncClient async() const;    // with <perdure/async.h>: the same verbs, which do not block
+
+  // An activity that is answered from here, by its task token or by its id (an empty run id: the current
+  // run).
+  ActivityHandle activity(std::string task_token) const {
+    return {connection_, {std::move(task_token), {}, {}, {}}};
+  }
+  ActivityHandle activity(std::string workflow_id, std::string run_id, std::string activity_id) const {
+    return {connection_, {{}, std::move(workflow_id), std::move(run_id), std::move(activity_id)}};
   }
 
   const std::shared_ptr<detail::Connection>& connection() const { return connection_; }

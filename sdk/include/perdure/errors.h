@@ -37,6 +37,10 @@ class WorkflowNotFound : public Error {
  public:
   using Error::Error;
 };
+class ActivityNotFound : public Error {
+ public:
+  using Error::Error;
+};
 class WorkflowFailed : public Error {
  public:
   WorkflowFailed(const std::string& message, std::exception_ptr failure)

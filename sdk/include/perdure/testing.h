@@ -30,7 +30,8 @@ struct Simulation;
 // A callable in the place of activity F, with its parameters; ActivityContext& before them if it wants that.
 template <auto F, class Fake>
 ActivityBody mocked_body(Fake fake) {
-  return [fake](ActivityContext& context, const Payloads& payloads) {
+  return [fake](ActivityTask& task, const Payloads& payloads) {
+    ActivityContext context(task);
     return run_activity<F>(payloads, [&](auto&&... each) -> typename Callee<F>::ret {
       if constexpr (std::is_invocable_v<const Fake&, ActivityContext&, decltype(std::move(each))...>) {
         return fake(context, std::move(each)...);

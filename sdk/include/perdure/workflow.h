@@ -21,39 +21,11 @@
 #include <vector>
 
 #include <perdure/detail/coroutine.h>
+#include <perdure/log.h>
 #include <perdure/options.h>
 
 namespace perdure {
 inline namespace v1 {
-
-struct LogField {
-  std::string_view key;
-  std::string value;
-  LogField(std::string_view name, std::string_view text) : key(name), value(text) {}
-  LogField(std::string_view name, const char* text) : key(name), value(text) {}
-  template <class T>
-    requires std::is_arithmetic_v<T>
-  LogField(std::string_view name, T number) : key(name), value(std::to_string(number)) {}
-};
-
-// Events with fields; silent while the run is replayed.
-class Log {
- public:
-  explicit Log(detail::Run* run) : run_(run) {}
-  void info(std::string_view event, std::initializer_list<LogField> fields = {}) const {
-    write("info", event, fields);
-  }
-  void warn(std::string_view event, std::initializer_list<LogField> fields = {}) const {
-    write("warn", event, fields);
-  }
-  void error(std::string_view event, std::initializer_list<LogField> fields = {}) const {
-    write("error", event, fields);
-  }
-
- private:
-  void write(const char* level, std::string_view event, std::initializer_list<LogField> fields) const;
-  detail::Run* run_;
-};
 
 // The same numbers in every replay.
 class Random {
@@ -368,7 +340,7 @@ class ReadContext {
   explicit ReadContext(detail::Run* run) : run_(run) {}
   TimePoint now() const;  // of this workflow task: the same in every replay
   const WorkflowInfo& info() const;
-  Log log() const { return Log(run_); }
+  Log log() const;  // silent while the run is replayed
 
  protected:
   detail::Run* run_;

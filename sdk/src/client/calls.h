@@ -52,6 +52,15 @@ auto translated(const ExecutionName& execution, F call) {
   }
 }
 
+inline void fill_retry(const RetryPolicy& policy, temporal::api::common::v1::RetryPolicy* out) {
+  convert::to_wire(policy.initial_interval, out->mutable_initial_interval());
+  out->set_backoff_coefficient(policy.backoff_coefficient);
+  if (policy.maximum_interval > Duration::zero())
+    convert::to_wire(policy.maximum_interval, out->mutable_maximum_interval());
+  out->set_maximum_attempts(policy.maximum_attempts);
+  for (const Text& one : policy.non_retryable_error_types) out->add_non_retryable_error_types(one.str());
+}
+
 template <class Request>
 void fill_start(Connection& connection, std::string_view type, const StartOptions& options,
                 const Payloads& arguments, Request& request) {
@@ -88,17 +97,19 @@ void fill_start(Connection& connection, std::string_view type, const StartOption
     request.mutable_priority()->set_fairness_key(options.priority.fairness_key.str());
     request.mutable_priority()->set_fairness_weight(options.priority.fairness_weight);
   }
-  if (options.retry) {
-    auto* retry = request.mutable_retry_policy();
-    set(options.retry->initial_interval, retry->mutable_initial_interval());
-    retry->set_backoff_coefficient(options.retry->backoff_coefficient);
-    if (options.retry->maximum_interval > Duration::zero())
-      set(options.retry->maximum_interval, retry->mutable_maximum_interval());
-    retry->set_maximum_attempts(options.retry->maximum_attempts);
-    for (const Text& one : options.retry->non_retryable_error_types)
-      retry->add_non_retryable_error_types(one.str());
-  }
+  if (options.retry) fill_retry(*options.retry, request.mutable_retry_policy());
 }
+
+// Asks for the event that ends a run, and waits for it.
+service::GetWorkflowExecutionHistoryRequest close_event_request(const Connection& connection,
+                                                                const ExecutionName& execution,
+                                                                const std::string& page_token);
+// What that event says: the result, or the run that follows. Throws the failure.
+struct WorkflowEnd {
+  Payloads result;
+  std::string next_run;
+};
+WorkflowEnd end_of_workflow(const std::string& id, const temporal::api::history::v1::HistoryEvent& event);
 
 }  // namespace detail
 }  // namespace v1

@@ -3,10 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
 #include <future>
-#include <sstream>
 
 #include "base/clock.h"
 #include "sdk/src/payload/convert.h"
@@ -58,8 +55,8 @@ std::string Connection::path(std::string_view method) {
 }
 
 std::string Connection::call_bytes(const std::string& path, const std::string& request,
-                                   base::Duration timeout) {
-  const base::Time end = base::system_clock().now() + kRetryTime;
+                                   base::Duration timeout, base::Duration retry_time) {
+  const base::Time end = base::system_clock().now() + retry_time;
   base::Duration backoff = std::chrono::milliseconds(50);
   for (;;) {
     auto promise = std::make_shared<std::promise<client::Reply>>();
@@ -77,19 +74,21 @@ std::string Connection::call_bytes(const std::string& path, const std::string& r
   }
 }
 
-void Connection::call_async(const std::string& method, std::string request, base::Executor& timers,
-                            std::function<void(client::Reply)> done) {
+void Connection::call_async(const std::string& method, std::string request, base::Executor& timers, Done done,
+                            base::Duration timeout, UnderWay under_way) {
   struct Attempts {
     Connection* connection;
     std::string path, request;
     base::Executor* timers;
-    std::function<void(client::Reply)> done;
+    Done done;
+    base::Duration timeout;
+    UnderWay under_way;
     base::Time end;
     base::Duration backoff = std::chrono::milliseconds(50);
 
     static void run(const std::shared_ptr<Attempts>& self) {
-      self->connection->transport_->call(
-          self->path, self->request, kCallTimeout, [self](client::Reply reply) {
+      auto call = self->connection->transport_->call(
+          self->path, self->request, self->timeout, [self](client::Reply reply) {
             const base::Time again = base::system_clock().now() + self->backoff;
             if (reply || !is_transient(reply.error().code) || again > self->end)
               return self->done(std::move(reply));
@@ -98,6 +97,7 @@ void Connection::call_async(const std::string& method, std::string request, base
             if (!self->timers->post(base::Lane::kCompletion, 0, std::move(retry)))
               self->done(std::move(reply));
           });
+      if (self->under_way) self->under_way(std::move(call));
     }
   };
   auto attempts = std::make_shared<Attempts>();
@@ -106,6 +106,8 @@ void Connection::call_async(const std::string& method, std::string request, base
   attempts->request = std::move(request);
   attempts->timers = &timers;
   attempts->done = std::move(done);
+  attempts->timeout = timeout;
+  attempts->under_way = std::move(under_way);
   attempts->end = base::system_clock().now() + kRetryTime;
   Attempts::run(attempts);
 }
@@ -186,45 +188,15 @@ Payloads Connection::decode(const temporal::api::common::v1::Payloads& payloads)
 
 }  // namespace detail
 
-namespace {
-
-std::string variable(const char* name, const char* otherwise = "") {
-  const char* value = std::getenv(name);
-  return value == nullptr ? otherwise : value;
-}
-
-std::string file_named_by(const char* name) {
-  const std::string path = variable(name);
-  if (path.empty()) return {};
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw Error(std::string(name) + ": cannot read " + path);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-}  // namespace
-
-ClientOptions ClientOptions::from_environment() {
-  ClientOptions options;
-  options.address = variable("TEMPORAL_ADDRESS", "127.0.0.1:7233");
-  options.ns = variable("TEMPORAL_NAMESPACE", "default");
-  options.api_key = variable("TEMPORAL_API_KEY");
-  options.tls_server_ca = file_named_by("TEMPORAL_TLS_SERVER_CA_CERT_PATH");
-  options.tls_certificate = file_named_by("TEMPORAL_TLS_CLIENT_CERT_PATH");
-  options.tls_key = file_named_by("TEMPORAL_TLS_CLIENT_KEY_PATH");
-  options.tls_server_name = variable("TEMPORAL_TLS_SERVER_NAME");
-  const std::string tls = variable("TEMPORAL_TLS");
-  options.tls =
-      tls == "true" || tls == "1" || !options.tls_server_ca.empty() || !options.tls_certificate.empty();
-  return options;
-}
-
 Client Client::connect(ClientOptions options) {
   auto transport = client::make_grpc_transport(options);
+  if (options.metrics)
+    transport = client::make_metered_transport(std::move(transport), options.metrics, options.ns);
+  const Duration most = options.connect_timeout;
   auto connection = std::make_shared<detail::Connection>(std::move(options), std::move(transport));
   namespace service = temporal::api::workflowservice::v1;
-  (void)connection->call<service::GetSystemInfoResponse>("GetSystemInfo", service::GetSystemInfoRequest());
+  (void)connection->call<service::GetSystemInfoResponse>("GetSystemInfo", service::GetSystemInfoRequest(),
+                                                         most, most);
   return Client(std::move(connection));
 }
 

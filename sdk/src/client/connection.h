@@ -22,22 +22,28 @@ class Connection {
   const std::string& ns() const { return options_.ns; }
   const std::string& identity() const { return options_.identity; }
   client::Transport& transport() { return *transport_; }
+  const std::shared_ptr<Metrics>& metrics() const { return options_.metrics; }
 
   static std::string path(std::string_view method);  // of WorkflowService
 
-  // Throws RpcError. kCallTimeout for each attempt, kRetryTime in all.
+  // Throws RpcError. `timeout` for each attempt, `retry_time` in all.
   template <class Response, class Request>
-  Response call(const char* method, const Request& request, base::Duration timeout = kCallTimeout) {
+  Response call(const char* method, const Request& request, base::Duration timeout = kCallTimeout,
+                base::Duration retry_time = kRetryTime) {
     Response response;
-    if (!response.ParseFromString(call_bytes(path(method), request.SerializeAsString(), timeout))) {
+    if (!response.ParseFromString(
+            call_bytes(path(method), request.SerializeAsString(), timeout, retry_time))) {
       throw RpcError(static_cast<int>(base::Code::kInternal), "the server's answer could not be read");
     }
     return response;
   }
 
   // Like call(), without blocking: `done` gets the reply, after retries, on a thread that it must not block.
-  void call_async(const std::string& method, std::string request, base::Executor& timers,
-                  std::function<void(client::Reply)> done);
+  // `under_way` is told each attempt.
+  using Done = std::function<void(client::Reply)>;
+  using UnderWay = std::function<void(std::shared_ptr<client::Transport::Call>)>;
+  void call_async(const std::string& method, std::string request, base::Executor& timers, Done done,
+                  base::Duration timeout = kCallTimeout, UnderWay under_way = {});
 
   // What leaves and what arrives, through the codec if there is one.
   void encode(const Payloads& payloads, temporal::api::common::v1::Payloads* out) const;
@@ -51,7 +57,8 @@ class Connection {
   static constexpr base::Duration kRetryTime = std::chrono::seconds(60);
 
  private:
-  std::string call_bytes(const std::string& path, const std::string& request, base::Duration timeout);
+  std::string call_bytes(const std::string& path, const std::string& request, base::Duration timeout,
+                         base::Duration retry_time);
 
   ClientOptions options_;
   std::unique_ptr<client::Transport> transport_;

@@ -26,9 +26,15 @@ std::string text_of(const grpc::ByteBuffer& buffer) {
   return text;
 }
 
+bool uses_tls(const ClientOptions& options) {
+  return options.tls.value_or(!options.api_key.empty() || !options.tls_server_ca.empty() ||
+                              !options.tls_certificate.empty() || !options.tls_server_name.empty());
+}
+
 class GrpcTransport final : public Transport {
  public:
-  explicit GrpcTransport(const ClientOptions& options) : ns_(options.ns), api_key_(options.api_key) {
+  explicit GrpcTransport(const ClientOptions& options)
+      : ns_(options.ns), api_key_(options.api_key), metadata_(options.grpc_metadata) {
     // Debian's abseil aborts on lock orders that gRPC is fine with.
     absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     grpc::ChannelArguments arguments;
@@ -40,7 +46,7 @@ class GrpcTransport final : public Transport {
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
-    if (options.tls || !options.api_key.empty()) {
+    if (uses_tls(options)) {
       grpc::SslCredentialsOptions tls;
       tls.pem_root_certs = options.tls_server_ca;
       tls.pem_cert_chain = options.tls_certificate;
@@ -60,6 +66,7 @@ class GrpcTransport final : public Transport {
     call->context.AddMetadata("client-version", "0.1.0");
     call->context.AddMetadata("temporal-namespace", ns_);
     if (!api_key_.empty()) call->context.AddMetadata("authorization", "Bearer " + api_key_);
+    for (const auto& [key, value] : metadata_) call->context.AddMetadata(key, value);
     const grpc::Slice slice(request);
     call->request = grpc::ByteBuffer(&slice, 1);
     stub_->UnaryCall(&call->context, method, {}, &call->request, &call->response,
@@ -73,6 +80,7 @@ class GrpcTransport final : public Transport {
 
  private:
   const std::string ns_, api_key_;
+  const std::map<std::string, std::string> metadata_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<grpc::GenericStub> stub_;
 };

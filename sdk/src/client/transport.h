@@ -32,5 +32,8 @@ class Transport {
 
 // gRPC's own C++ library.
 std::unique_ptr<Transport> make_grpc_transport(const ClientOptions& options);
+// Tells `metrics` about each call through `transport`.
+std::unique_ptr<Transport> make_metered_transport(std::unique_ptr<Transport> transport,
+                                                  std::shared_ptr<Metrics> metrics, const std::string& ns);
 
 }  // namespace perdure::client

@@ -80,25 +80,6 @@ void terminate_workflow(Connection& connection, const ExecutionName& execution, 
   });
 }
 
-WorkflowDescription describe_workflow(Connection& connection, const ExecutionName& execution) {
-  service::DescribeWorkflowExecutionRequest request;
-  request.set_namespace_(connection.ns());
-  name(execution, request.mutable_execution());
-  const auto response = translated(execution, [&] {
-    return connection.call<service::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution", request);
-  });
-  const auto& info = response.workflow_execution_info();
-  WorkflowDescription description;
-  description.id = info.execution().workflow_id();
-  description.run_id = info.execution().run_id();
-  description.type = info.type().name();
-  description.task_queue = response.execution_config().task_queue().name();
-  description.status = info.status();
-  description.history_length = info.history_length();
-  description.start_time = convert::from_wire(info.start_time());
-  return description;
-}
-
 std::string fetch_history(Connection& connection, const ExecutionName& execution) {
   service::GetWorkflowExecutionHistoryRequest request;
   request.set_namespace_(connection.ns());
@@ -116,65 +97,67 @@ std::string fetch_history(Connection& connection, const ExecutionName& execution
   return all.SerializeAsString();
 }
 
-namespace {
-
-// The close event of a run, waited for.
-temporal::api::history::v1::HistoryEvent close_event(Connection& connection, const ExecutionName& execution) {
+service::GetWorkflowExecutionHistoryRequest close_event_request(const Connection& connection,
+                                                                const ExecutionName& execution,
+                                                                const std::string& page_token) {
   service::GetWorkflowExecutionHistoryRequest request;
   request.set_namespace_(connection.ns());
   name(execution, request.mutable_execution());
   request.set_wait_new_event(true);
   request.set_history_event_filter_type(enums::HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT);
-  for (;;) {
-    const auto response = translated(execution, [&] {
-      return connection.call<service::GetWorkflowExecutionHistoryResponse>(
-          "GetWorkflowExecutionHistory", request, Connection::kLongPollTimeout);
-    });
-    if (response.history().events_size() > 0) {
-      auto event = response.history().events(response.history().events_size() - 1);
-      connection.decode_all(event);
-      return event;
+  request.set_next_page_token(page_token);
+  return request;
+}
+
+WorkflowEnd end_of_workflow(const std::string& id, const temporal::api::history::v1::HistoryEvent& event) {
+  const std::string workflow = "workflow '" + id + "'";
+  WorkflowEnd end;
+  switch (event.event_type()) {
+    case enums::EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: {
+      const auto& completed = event.workflow_execution_completed_event_attributes();
+      end.next_run = completed.new_execution_run_id();
+      end.result = convert::from_wire(completed.result());
+      return end;
     }
-    request.set_next_page_token(response.next_page_token());
+    case enums::EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: {
+      const auto& failed = event.workflow_execution_failed_event_attributes();
+      end.next_run = failed.new_execution_run_id();
+      if (!end.next_run.empty()) return end;
+      const auto failure = convert::from_wire(failed.failure());
+      throw WorkflowFailed(workflow + " failed: " + describe(failure), failure);
+    }
+    case enums::EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
+      end.next_run = event.workflow_execution_continued_as_new_event_attributes().new_execution_run_id();
+      return end;
+    case enums::EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+      end.next_run = event.workflow_execution_timed_out_event_attributes().new_execution_run_id();
+      if (end.next_run.empty()) throw WorkflowTimedOut(workflow + " timed out");
+      return end;
+    case enums::EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: throw WorkflowCanceled(workflow + " was cancelled");
+    case enums::EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+      throw WorkflowTerminated(
+          workflow + " was terminated: " + event.workflow_execution_terminated_event_attributes().reason());
+    default: throw Error(workflow + " ended with an event that is not known");
   }
 }
 
-}  // namespace
-
 Payloads workflow_result(Connection& connection, const ExecutionName& execution) {
   ExecutionName run = execution;
+  std::string page_token;
   for (;;) {
-    const auto event = close_event(connection, run);
-    std::string next;
-    switch (event.event_type()) {
-      case enums::EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: {
-        const auto& completed = event.workflow_execution_completed_event_attributes();
-        next = completed.new_execution_run_id();
-        if (next.empty()) return convert::from_wire(completed.result());
-        break;
-      }
-      case enums::EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: {
-        const auto& failed = event.workflow_execution_failed_event_attributes();
-        next = failed.new_execution_run_id();
-        if (!next.empty()) break;
-        const auto failure = convert::from_wire(failed.failure());
-        throw WorkflowFailed("workflow '" + run.id + "' failed: " + describe(failure), failure);
-      }
-      case enums::EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
-        next = event.workflow_execution_continued_as_new_event_attributes().new_execution_run_id();
-        break;
-      case enums::EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
-        next = event.workflow_execution_timed_out_event_attributes().new_execution_run_id();
-        if (next.empty()) throw WorkflowTimedOut("workflow '" + run.id + "' timed out");
-        break;
-      case enums::EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
-        throw WorkflowCanceled("workflow '" + run.id + "' was cancelled");
-      case enums::EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
-        throw WorkflowTerminated("workflow '" + run.id + "' was terminated: " +
-                                 event.workflow_execution_terminated_event_attributes().reason());
-      default: throw Error("workflow '" + run.id + "' ended with an event that is not known");
-    }
-    run.run_id = next;
+    const auto response = translated(run, [&] {
+      return connection.call<service::GetWorkflowExecutionHistoryResponse>(
+          "GetWorkflowExecutionHistory", close_event_request(connection, run, page_token),
+          Connection::kLongPollTimeout);
+    });
+    page_token = response.next_page_token();
+    if (response.history().events().empty()) continue;
+    auto event = response.history().events(response.history().events_size() - 1);
+    connection.decode_all(event);
+    WorkflowEnd end = end_of_workflow(run.id, event);
+    if (end.next_run.empty()) return std::move(end.result);
+    run.run_id = end.next_run;
+    page_token.clear();
   }
 }
 

@@ -118,9 +118,9 @@ void Environment::set_mock(std::string name, detail::ActivityBody body) {
   if (parts_->started) throw std::logic_error("the first mock of " + name + " comes before the first workflow is started");
   slot = std::make_shared<base::Guarded<detail::ActivityBody>>(std::move(body));
   for (detail::WorkerCore* core : parts_->cores) {
-    core->replace({name, [slot](ActivityContext& context, const Payloads& arguments) {
+    core->replace({name, [slot](detail::ActivityTask& task, const Payloads& arguments) {
                      const detail::ActivityBody fake = slot->with([](const detail::ActivityBody& now) { return now; });
-                     return fake(context, arguments);
+                     return fake(task, arguments);
                    }});
   }
 }
@@ -186,7 +186,8 @@ ActivityEnvironment::ActivityEnvironment(ActivityInfo info, Payloads last_heartb
   convert::to_wire(info.start_to_close_timeout, task.mutable_start_to_close_timeout());
   convert::to_wire(info.schedule_to_close_timeout, task.mutable_schedule_to_close_timeout());
   convert::to_wire(last_heartbeat, task.mutable_heartbeat_details());
-  parts->task = std::make_shared<detail::ActivityTask>(parts->connection, *parts->timers, "test", task);
+  parts->task = std::make_shared<detail::ActivityTask>(
+      detail::ActivityTask::Settings{&parts->connection, parts->timers.get(), "test", info.task_queue, {}, {}}, task);
   parts->simulation.sleep = [parts](Duration by, std::stop_token stop) {
     parts->slept += by;
     return !stop.stop_requested();

@@ -16,6 +16,8 @@ void json_put_text(std::string& out, std::string_view text) {
       case '\n': out += "\\n"; break;
       case '\r': out += "\\r"; break;
       case '\t': out += "\\t"; break;
+      case '\b': out += "\\b"; break;
+      case '\f': out += "\\f"; break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           out += "\\u00";
@@ -29,11 +31,32 @@ void json_put_text(std::string& out, std::string_view text) {
   out += '"';
 }
 
-void json_put_double(std::string& out, double value) {
+namespace {
+
+// As Go and JavaScript write numbers: shortest, without an exponent where that is readable.
+template <class T>
+void put_number(std::string& out, T value) {
   if (!std::isfinite(value)) throw PayloadError("JSON has no NaN and no infinity");
-  char text[40];
-  const auto result = std::to_chars(text, text + sizeof text, value);
-  out.append(text, result.ptr);
+  const T size = std::abs(value);
+  const bool plain = size == 0 || (size >= T(1e-6) && size < T(1e21));
+  char text[64];
+  const auto result = std::to_chars(text, text + sizeof text, value,
+                                    plain ? std::chars_format::fixed : std::chars_format::scientific);
+  std::string_view written(text, static_cast<std::size_t>(result.ptr - text));
+  if (const std::size_t at = written.rfind("e-0"); at != written.npos) {
+    out.append(written.substr(0, at + 2)).append(written.substr(at + 3));
+  } else {
+    out.append(written);
+  }
+}
+
+}  // namespace
+
+void json_put_double(std::string& out, double value) {
+  put_number(out, value);
+}
+void json_put_float(std::string& out, float value) {
+  put_number(out, value);
 }
 
 char JsonReader::peek() {
@@ -176,6 +199,13 @@ void JsonReader::skip() {
       default: (void)number();
     }
   } while (depth > 0);
+}
+
+std::string_view JsonReader::raw() {
+  (void)peek();
+  const char* begin = rest_.data();
+  skip();
+  return {begin, static_cast<std::size_t>(rest_.data() - begin)};
 }
 
 void JsonReader::end() {

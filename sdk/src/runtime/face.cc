@@ -103,9 +103,11 @@ CoroutineWait::~CoroutineWait() {
 }
 
 void call_task(PromiseBase& caller, PromiseBase& callee) {
+  const bool counted = callee.run != nullptr;
   callee.run = caller.run;
   callee.strand = caller.strand;
   callee.caller = &caller;
+  if (!counted) count_frame(callee.self.address(), *caller.run);
   caller.strand->leaf = &callee;
   caller.run->settled();
   caller.run->enqueue(callee, true);
@@ -241,7 +243,7 @@ void upsert_memo(Run& run, std::string name, Payload value, std::source_location
   run.upsert_memo(name, std::move(value), where);
 }
 void compensation_failed(Run& run, std::exception_ptr why) {
-  run.log("error", "compensation_failed", {{"error", describe(why)}});
+  run.log(LogLevel::kError, "compensation_failed", {{"error", describe(why)}});
 }
 
 // ---- gathering
@@ -307,8 +309,8 @@ Future<std::size_t> gather(GatherState::Mode mode, std::vector<Ref<StateBase>> m
 
 // ---- the face
 
-void Log::write(const char* level, std::string_view event, std::initializer_list<LogField> fields) const {
-  run_->log(level, event, fields);
+Log ReadContext::log() const {
+  return Log(*run_);
 }
 
 // splitmix64

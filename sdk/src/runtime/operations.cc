@@ -51,6 +51,7 @@ void summarise(Text summary, temporal::api::command::v1::Command& command) {
 }  // namespace
 
 replay::Command& Run::record(CommandKind kind, std::uint64_t sequence, std::source_location where) {
+  if (settings_.place != nullptr) settings_.place->at(where);
   replay::Command& command = commands_.emplace_back();
   command.kind = kind;
   command.sequence = sequence;

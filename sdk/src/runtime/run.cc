@@ -1,6 +1,7 @@
 #include "sdk/src/runtime/run.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "sdk/src/payload/convert.h"
 
@@ -49,6 +50,7 @@ void Run::resume(PromiseBase& promise) {
   current_ = promise.strand;
   settled_ = idle_ = false;
   const auto at = promise.at;
+  show_place(promise);
   promise.self.resume();
   if (!settled_) {
     // Its frame is in no state that could be destroyed either: it is leaked, with those that called it.
@@ -63,6 +65,25 @@ void Run::resume(PromiseBase& promise) {
   }
   current_ = nullptr;
   bury();
+}
+
+namespace {
+// Of the SDK's own coroutines, which tell a user nothing.
+bool is_own(const char* file) {
+  return std::strstr(file, "perdure/detail/") != nullptr || std::strstr(file, "sdk/src/runtime/") != nullptr;
+}
+}  // namespace
+
+void Run::show_place(const PromiseBase& promise) const {
+  if (settings_.place == nullptr) return;
+  for (const PromiseBase* frame = &promise; frame != nullptr; frame = frame->caller) {
+    if (frame->at.line() != 0 && !is_own(frame->at.file_name())) return settings_.place->at(frame->at);
+  }
+  switch (current_->kind) {
+    case StrandKind::kRun: return settings_.place->begin("the first step of run");
+    case StrandKind::kHandler: return settings_.place->begin("the first step of a handler");
+    case StrandKind::kSpawned: return settings_.place->begin("the first step of a spawned task");
+  }
 }
 
 // Strands that ended give back their memory at once.
@@ -95,6 +116,7 @@ bool Run::try_conditions() {
       continue;
     }
     bool holds = false;
+    if (settings_.place != nullptr) settings_.place->begin("a condition of until()");
     try {
       holds = it->predicate();
     } catch (...) {
@@ -123,6 +145,7 @@ void Run::start_strand(StrandKind kind, Ref<Scope> scope, Task<void> body, bool 
   strand->scope = std::move(scope);
   strand->root.emplace(std::move(body));
   PromiseBase& promise = strand->root->promise();
+  if (promise.run == nullptr) count_frame(promise.self.address(), *this);
   promise.run = this;
   promise.strand = strand.get();
   strand->leaf = &promise;
@@ -285,6 +308,7 @@ void Run::start(const replay::Event& event) {
   for (const auto& interceptor : settings_.interceptors) {
     if (auto own = interceptor->workflow(info)) interceptors_.push_back(std::move(own));
   }
+  if (settings_.place != nullptr) settings_.place->begin("the constructor of the workflow");
   instance_ = found->second.make(context(), arguments_);
 }
 
@@ -362,10 +386,10 @@ void Run::signal(const replay::Event& event) {
   HandlerCall<void> handler;
   try {
     if (!instance_->signal(call.name, context(), call.arguments, handler)) {
-      return log("warn", "signal_without_handler", {{"signal", signaled.signal_name()}});
+      return log(LogLevel::kWarn, "signal_without_handler", {{"signal", signaled.signal_name()}});
     }
   } catch (const PayloadError& error) {  // the sender's mistake must not block the workflow
-    return log("error", "signal_arguments_unreadable",
+    return log(LogLevel::kError, "signal_arguments_unreadable",
                {{"signal", signaled.signal_name()}, {"error", error.what()}});
   }
   Task<void> body = interceptors_.empty() ? std::move(*handler.task) : signal_body(std::move(call));
@@ -379,7 +403,7 @@ void Run::warn_of_unfinished_handlers() {
     names.append(names.empty() ? "" : ", ").append(strand->handler);
   }
   if (names.empty() || cancel_requested_) return;
-  log("warn", "unfinished_handlers",
+  log(LogLevel::kWarn, "unfinished_handlers",
       {{"handlers", names},
        {"note",
         "the workflow ended while they ran; wait for all_handlers_finished(), or list them as abandonable"}});
@@ -402,6 +426,7 @@ Payload Run::query(std::string_view name, const Payloads& arguments, const Heade
   if (name == "__stack_trace") return encode<std::string>(stack_trace());
   const Flag reading(reading_);
   WorkflowCall call{InboundKind::kQuery, std::string(name), arguments, headers};
+  if (settings_.place != nullptr) settings_.place->begin("a query");
   bool found = false;
   const Payload answer = look(0, call, [&] {
     Payload result;
@@ -432,8 +457,16 @@ std::string Run::stack_trace() const {
   return text;
 }
 
-void Run::log(const char* level, std::string_view event, std::initializer_list<LogField> fields) const {
-  if (!replaying_ && settings_.log) settings_.log(level, event, fields);
+void Run::log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) const {
+  if (replaying_ || !settings_.log) return;
+  LogRecord record{level, event, fields};
+  const WorkflowInfo& info = settings_.info;
+  record.fields.insert(record.fields.end(), {{"namespace", info.ns},
+                                             {"task_queue", info.task_queue},
+                                             {"workflow_id", info.workflow_id},
+                                             {"run_id", info.run_id},
+                                             {"workflow_type", info.workflow_type}});
+  settings_.log(record);
 }
 
 }  // namespace detail

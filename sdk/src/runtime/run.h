@@ -38,6 +38,7 @@
 #include <perdure/workflow.h>
 
 #include "sdk/src/replay/replay.h"
+#include "sdk/src/runtime/place.h"
 
 namespace perdure {
 inline namespace v1 {
@@ -56,14 +57,11 @@ struct Strand {
   bool abandonable = false;  // may still run when the workflow ends
 };
 
-// Told about what a run's code logs while it is not replayed. Any thread.
-using LogSink =
-    std::function<void(const char* level, std::string_view event, std::initializer_list<LogField> fields)>;
-
 struct RunSettings {
   const std::map<std::string, WorkflowDefinition, std::less<>>* definitions = nullptr;  // outlives the run
   WorkflowInfo info;
-  LogSink log;
+  LogSink log;             // told what the code logs while it is not replayed
+  Place* place = nullptr;  // outlives the run; may be null
   std::vector<std::shared_ptr<WorkerInterceptor>> interceptors;
 };
 
@@ -91,7 +89,7 @@ struct LocalResult {
   std::int64_t scheduled_millis = 0;
 };
 
-class Run {
+class Run final : public LogTarget {
  public:
   explicit Run(RunSettings settings);
   Run(const Run&) = delete;
@@ -151,7 +149,7 @@ class Run {
   void continue_as_new(std::string_view name, Payloads arguments, std::source_location where);
   Payload side_effect(const std::function<Payload()>& draw, std::source_location where);
   bool patched(std::string id, bool deprecated, std::source_location where);
-  void log(const char* level, std::string_view event, std::initializer_list<LogField> fields) const;
+  void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) const override;
 
   TimePoint now() const { return now_; }
   const WorkflowInfo& info() const { return settings_.info; }
@@ -211,6 +209,7 @@ class Run {
   void drain();
   bool try_conditions();
   void resume(PromiseBase& promise);
+  void show_place(const PromiseBase& promise) const;
   void bury();
   void destroy(Strand& strand);
   void destroy_all_strands();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <future>
 
+#include "base/clock.h"
 #include "sdk/src/payload/convert.h"
 
 namespace perdure {
@@ -11,79 +12,146 @@ namespace detail {
 
 namespace service = temporal::api::workflowservice::v1;
 
-ActivityTask::ActivityTask(Connection& connection, base::Executor& timers, std::string identity,
-                           const service::PollActivityTaskQueueResponse& task)
-    : connection_(connection), timers_(timers), identity_(std::move(identity)) {
+namespace {
+
+// Thrown by complete_async().
+struct LeftToOthers {};
+
+}  // namespace
+
+ActivityTask::ActivityTask(const Settings& settings, const service::PollActivityTaskQueueResponse& task)
+    : connection_(*settings.connection),
+      timers_(*settings.timers),
+      identity_(settings.identity),
+      log_(settings.log),
+      meter_(settings.meter) {
   info_.activity_id = task.activity_id();
   info_.activity_type = task.activity_type().name();
   info_.task_token = task.task_token();
   info_.workflow_id = task.workflow_execution().workflow_id();
   info_.run_id = task.workflow_execution().run_id();
   info_.workflow_type = task.workflow_type().name();
-  info_.ns = connection.ns();
+  info_.ns = connection_.ns();
+  info_.task_queue = settings.task_queue;
   info_.attempt = task.attempt();
   info_.scheduled_time = convert::from_wire(task.scheduled_time());
   info_.started_time = convert::from_wire(task.started_time());
   info_.start_to_close_timeout = convert::from_wire(task.start_to_close_timeout());
   info_.schedule_to_close_timeout = convert::from_wire(task.schedule_to_close_timeout());
   info_.heartbeat_timeout = convert::from_wire(task.heartbeat_timeout());
-  input_ = connection.decode(task.input());
-  last_heartbeat_ = connection.decode(task.heartbeat_details());
+  input_ = connection_.decode(task.input());
+  last_heartbeat_ = connection_.decode(task.heartbeat_details());
 }
 
 void ActivityTask::run(const ActivityBody* body, std::function<void()> done) {
-  const auto answered = [self = shared_from_this(), done = std::move(done)](const client::Reply&) {
-    self->when_idle(done);
-  };
-  std::exception_ptr error;
-  Payloads result;
+  done_ = std::move(done);
+  began_ = base::system_clock().now();
   try {
     if (body == nullptr) {
+      meter_.count(observe::metric::kActivityUnregistered, {{"activity_type", info_.activity_type}});
       throw ApplicationFailure("no activity is registered as '" + info_.activity_type + "' on this worker",
                                "NotFoundError");
     }
-    ActivityContext context(*this);
-    result = (*body)(context, input_);
+    if (const std::optional<Payloads> result = (*body)(*this, input_)) succeed(*result);
+  } catch (const LeftToOthers&) {
+    leave();
   } catch (...) {
-    error = std::current_exception();
+    fail(std::current_exception());
   }
-  if (error) return report_failure(error, answered);
-  heartbeats_.with([](Heartbeats& heartbeats) { heartbeats.ended = true; });
-  service::RespondActivityTaskCompletedRequest request;
-  request.set_namespace_(connection_.ns());
-  request.set_task_token(info_.task_token);
-  request.set_identity(identity_);
-  connection_.encode(result, request.mutable_result());
-  connection_.call_async("RespondActivityTaskCompleted", request.SerializeAsString(), timers_, answered);
 }
 
-void ActivityTask::report_failure(std::exception_ptr error, std::function<void(client::Reply)> done) {
-  std::optional<Payloads> unsent = heartbeats_.with([](Heartbeats& heartbeats) {
-    heartbeats.ended = true;
-    return std::exchange(heartbeats.unsent, std::nullopt);
+bool ActivityTask::end(std::optional<Payloads>* unsent) {
+  return heartbeats_.with([&](Heartbeats& heartbeats) {
+    if (unsent != nullptr) *unsent = std::exchange(heartbeats.unsent, std::nullopt);
+    return !std::exchange(heartbeats.ended, true);
   });
-  if (reason() == CancelReason::kRequested) {
-    try {
-      std::rethrow_exception(error);
-    } catch (const CancelledFailure& cancelled) {
-      service::RespondActivityTaskCanceledRequest request;
-      request.set_namespace_(connection_.ns());
-      request.set_task_token(info_.task_token);
-      request.set_identity(identity_);
-      if (!cancelled.details().empty()) connection_.encode(cancelled.details(), request.mutable_details());
-      return connection_.call_async("RespondActivityTaskCanceled", request.SerializeAsString(), timers_,
-                                    std::move(done));
-    } catch (...) {
-    }
-  }
-  service::RespondActivityTaskFailedRequest request;
+}
+
+template <class Request>
+Request ActivityTask::request() const {
+  Request request;
   request.set_namespace_(connection_.ns());
   request.set_task_token(info_.task_token);
   request.set_identity(identity_);
-  convert::to_wire(error, request.mutable_failure());
-  connection_.encode_all(*request.mutable_failure());
-  if (unsent) connection_.encode(*unsent, request.mutable_last_heartbeat_details());
-  connection_.call_async("RespondActivityTaskFailed", request.SerializeAsString(), timers_, std::move(done));
+  return request;
+}
+
+void ActivityTask::report(const char* method, const google::protobuf::Message& request) {
+  connection_.call_async(method, request.SerializeAsString(), timers_,
+                         [self = shared_from_this()](const client::Reply&) { self->when_idle(self->done_); });
+}
+
+void ActivityTask::succeed(const Payloads& result) {
+  auto completed = request<service::RespondActivityTaskCompletedRequest>();
+  try {
+    connection_.encode(result, completed.mutable_result());
+  } catch (...) {
+    return fail(std::current_exception());  // the codec's
+  }
+  if (!end(nullptr)) return;
+  count_execution(false);
+  report("RespondActivityTaskCompleted", completed);
+}
+
+void ActivityTask::count_execution(bool failed) const {
+  const base::Time now = base::system_clock().now();
+  const auto labels = {MetricLabel{"activity_type", info_.activity_type},
+                       MetricLabel{"workflow_type", info_.workflow_type}};
+  meter_.took(observe::metric::kActivityExecution, now - began_, labels);
+  if (failed) return meter_.count(observe::metric::kActivityFailed, labels);
+  meter_.took(observe::metric::kActivitySucceedEndToEnd,
+              now.time_since_epoch() - std::chrono::nanoseconds(info_.scheduled_time.time_since_epoch()),
+              labels);
+}
+
+void ActivityTask::log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) const {
+  if (!log_) return;
+  LogRecord record{level, event, fields};
+  record.fields.insert(record.fields.end(), {{"namespace", info_.ns},
+                                             {"task_queue", info_.task_queue},
+                                             {"workflow_id", info_.workflow_id},
+                                             {"run_id", info_.run_id},
+                                             {"workflow_type", info_.workflow_type},
+                                             {"activity_id", info_.activity_id},
+                                             {"activity_type", info_.activity_type},
+                                             {"attempt", info_.attempt}});
+  log_(record);
+}
+
+void ActivityTask::fail(const std::exception_ptr& error) {
+  std::optional<Payloads> unsent;
+  if (!end(&unsent) || report_cancelled(error)) return;
+  count_execution(true);
+  auto failed = request<service::RespondActivityTaskFailedRequest>();
+  try {
+    convert::to_wire(error, failed.mutable_failure());
+    connection_.encode_all(*failed.mutable_failure());
+    if (unsent) connection_.encode(*unsent, failed.mutable_last_heartbeat_details());
+  } catch (...) {
+    failed.clear_last_heartbeat_details();
+    failed.clear_failure();
+    convert::to_wire(std::current_exception(), failed.mutable_failure());
+  }
+  report("RespondActivityTaskFailed", failed);
+}
+
+// An attempt that was asked to end, and ends because of it, is cancelled and has not failed.
+bool ActivityTask::report_cancelled(const std::exception_ptr& error) {
+  if (reason() != CancelReason::kRequested) return false;
+  try {
+    std::rethrow_exception(error);
+  } catch (const CancelledFailure& cancelled) {
+    auto canceled = request<service::RespondActivityTaskCanceledRequest>();
+    if (!cancelled.details().empty()) connection_.encode(cancelled.details(), canceled.mutable_details());
+    report("RespondActivityTaskCanceled", canceled);
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+void ActivityTask::leave() {
+  if (end(nullptr)) when_idle(done_);
 }
 
 // A heartbeat that is under way uses the worker's executor: the activity has not ended before its answer is
@@ -172,7 +240,28 @@ void ActivityTask::pause_over() {
   if (next) send_heartbeat(std::move(*next));
 }
 
+// ---- the answer that comes later
+
+std::shared_ptr<ActivityAnswer> answer_later(ActivityTask& task) {
+  return std::make_shared<ActivityAnswer>(task.shared_from_this());
+}
+
+ActivityAnswer::~ActivityAnswer() {
+  task_->fail(std::make_exception_ptr(
+      ApplicationFailure("the activity was abandoned: every copy of its Completion is gone", "Abandoned")));
+}
+void ActivityAnswer::succeed(Payloads result) const {
+  task_->succeed(result);
+}
+void ActivityAnswer::fail(std::exception_ptr error) const {
+  task_->fail(error);
+}
+
 }  // namespace detail
+
+void complete_async() {
+  throw detail::LeftToOthers();
+}
 
 const ActivityInfo& ActivityContext::info() const {
   return task_->info();
@@ -182,6 +271,9 @@ std::stop_token ActivityContext::stop_token() const {
 }
 CancelReason ActivityContext::reason() const {
   return task_->reason();
+}
+Log ActivityContext::log() const {
+  return Log(*task_);
 }
 void ActivityContext::record_heartbeat(Payloads details) {
   task_->heartbeat(std::move(details));

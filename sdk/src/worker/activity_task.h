@@ -13,6 +13,7 @@
 #include "base/executor.h"
 #include "base/guarded.h"
 #include "sdk/src/client/connection.h"
+#include "sdk/src/observe/meter.h"
 
 #include <perdure/activity.h>
 #include <perdure/worker.h>
@@ -28,14 +29,26 @@ struct Simulation {
   std::function<void(const Payloads&)> heartbeat;        // empty: the server hears them, none is held back
 };
 
-class ActivityTask : public std::enable_shared_from_this<ActivityTask> {
+class ActivityTask final : public LogTarget, public std::enable_shared_from_this<ActivityTask> {
  public:
-  // `connection` and `timers` outlive it.
-  ActivityTask(Connection& connection, base::Executor& timers, std::string identity,
+  struct Settings {
+    Connection* connection = nullptr;  // outlives every attempt that has not ended
+    base::Executor* timers = nullptr;  // likewise
+    std::string identity, task_queue;
+    LogSink log;
+    observe::Meter meter;
+  };
+  ActivityTask(const Settings& settings,
                const temporal::api::workflowservice::v1::PollActivityTaskQueueResponse& task);
 
-  // Runs the body and reports its end; `done` is called when the server has it. The activity's thread.
+  // Runs the body and reports its end, which may come later, from elsewhere; `done` is called when the server
+  // has it. The activity's thread.
   void run(const ActivityBody* body, std::function<void()> done);
+
+  // The first of these reports the end of the attempt, the others do nothing. Any thread, after run() began.
+  void succeed(const Payloads& result);
+  void fail(const std::exception_ptr& error);
+  void leave();  // somebody else reports it
 
   // Asks the code to end. Any thread.
   void stop(CancelReason reason);
@@ -49,6 +62,7 @@ class ActivityTask : public std::enable_shared_from_this<ActivityTask> {
   std::stop_token stop_token() const { return stop_.get_token(); }
   CancelReason reason() const { return reason_.load(); }
   void heartbeat(Payloads details);  // any thread
+  void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) const override;
 
  private:
   struct Heartbeats {
@@ -58,22 +72,32 @@ class ActivityTask : public std::enable_shared_from_this<ActivityTask> {
     bool ended = false;
     std::function<void()> on_idle;  // called when nothing is under way any more
   };
+  // False: the attempt had ended already. `unsent` is the last heartbeat if the server has not heard it.
+  bool end(std::optional<Payloads>* unsent);
+  template <class Request>
+  Request request() const;
+  void report(const char* method, const google::protobuf::Message& request);
+  bool report_cancelled(const std::exception_ptr& error);
   void when_idle(const std::function<void()>& done);
+  void count_execution(bool failed) const;
   void send_heartbeat(Payloads details);
   void heartbeat_answered(const client::Reply& reply);
   void pause_over();
   base::Duration heartbeat_pause() const;
-  void report_failure(std::exception_ptr error, std::function<void(client::Reply)> done);
 
   Connection& connection_;
   base::Executor& timers_;
   const std::string identity_;
   const Simulation* simulation_ = nullptr;
+  const LogSink log_;
+  const observe::Meter meter_;
   ActivityInfo info_;
+  base::Time began_{};
   Payloads input_, last_heartbeat_;
   std::stop_source stop_;
   std::atomic<CancelReason> reason_{CancelReason::kNone};
   base::Guarded<Heartbeats> heartbeats_;
+  std::function<void()> done_;  // set before the body runs
 };
 
 }  // namespace detail

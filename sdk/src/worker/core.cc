@@ -1,7 +1,9 @@
 #include "sdk/src/worker/core.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -19,14 +21,14 @@ namespace {
 
 constexpr base::Duration kFirstBackoff = std::chrono::milliseconds(100),
                          kMostBackoff = std::chrono::seconds(10);
+constexpr base::Duration kShutdownPollTime = std::chrono::seconds(5),
+                         kShutdownCallTime = std::chrono::seconds(2);
 constexpr int kDefaultLanes = 2;
+constexpr std::size_t kMostGivenUp = 16;  // workflow threads that code holds
 
-void log_to_stderr(const char* level, std::string_view event, std::initializer_list<LogField> fields) {
-  std::string line(level);
-  line.append(" ").append(event);
-  for (const LogField& field : fields) line.append(" ").append(field.key).append("=").append(field.value);
-  line += '\n';
-  std::fputs(line.c_str(), stderr);
+void log_to_stderr(const LogRecord& record) {
+  if (record.level == LogLevel::kDebug) return;
+  std::fputs((to_text(record) + "\n").c_str(), stderr);
 }
 
 // Not by operator+, about which g++ 12 warns without reason.
@@ -42,6 +44,9 @@ WorkerCore::WorkerCore(std::shared_ptr<Connection> connection, WorkerOptions opt
     : connection_(std::move(connection)), options_(std::move(options)) {
   if (options_.task_queue.empty()) throw std::invalid_argument("a worker needs a task queue");
   if (options_.identity.empty()) options_.identity = connection_->identity();
+  if (!options_.log) options_.log = log_to_stderr;
+  if (std::getenv("TEMPORAL_DEBUG") != nullptr) options_.deadlock_timeout = Duration::zero();
+  meter_ = observe::Meter(connection_->metrics(), connection_->ns(), options_.task_queue);
 }
 
 WorkerCore::~WorkerCore() {
@@ -50,7 +55,7 @@ WorkerCore::~WorkerCore() {
 
 void WorkerCore::add(WorkflowDefinition definition) {
   std::string name = definition.name;
-  if (!workflows_.emplace(name, std::move(definition)).second)
+  if (!workflows_->emplace(name, std::move(definition)).second)
     throw std::logic_error(text({"workflow '", name, "' is added twice"}));
 }
 void WorkerCore::add(ActivityDefinition definition) {
@@ -82,11 +87,16 @@ std::optional<WorkerCore::Rest> WorkerCore::at_rest() {
 
 void WorkerCore::start() {
   if (started_) throw std::logic_error("the worker is running");
+  ask_capabilities();
   started_ = true;
-  stopping_ = over_ = false;
+  stopping_ = over_ = waiting_for_rate_ = watching_ = false;
+  failure_.clear();
   ended_ = {};
+  instance_key_ = base::Random(base::random_seed()).uuid();
+  activity_rate_ = worker::Rate(options_.max_activities_per_second);
   control_ = base::make_thread_executor("perdure-worker", base::system_clock());
-  if (!workflows_.empty()) open_lanes();
+  if (!workflows_->empty()) open_lanes();
+  meter_.count(observe::metric::kWorkerStart);
   control_->run_and_wait([this] {
     for (const Queue queue : {Queue::kWorkflow, Queue::kSticky, Queue::kActivity}) {
       backoff_[queue] = kFirstBackoff;
@@ -95,28 +105,91 @@ void WorkerCore::start() {
   });
 }
 
+// Also finds out at once that the namespace is not there.
+void WorkerCore::ask_capabilities() {
+  service::DescribeNamespaceRequest request;
+  request.set_namespace_(connection_->ns());
+  const auto answer = connection_->call<service::DescribeNamespaceResponse>("DescribeNamespace", request);
+  server_ends_polls_ = answer.namespace_info().capabilities().worker_poll_complete_on_shutdown();
+}
+
 void WorkerCore::open_lanes() {
   base::Random random(base::random_seed());
   sticky_queue_ = options_.cache_bytes > 0 ? text({options_.identity, "-", random.uuid()}) : "";
   const int count = options_.workflow_threads > 0 ? options_.workflow_threads : kDefaultLanes;
-  for (int i = 0; i < count; ++i) {
-    worker::LaneSettings settings;
-    settings.connection = connection_.get();
-    settings.definitions = &workflows_;
-    settings.timers = control_.get();
-    settings.identity = options_.identity;
-    settings.sticky_queue = sticky_queue_;
-    settings.sticky_timeout = options_.sticky_timeout;
-    settings.cache_bytes = options_.cache_bytes / static_cast<std::size_t>(count);
-    settings.log = log_to_stderr;
-    lanes_.push_back(
-        std::make_unique<worker::WorkflowLane>(text({"workflow-", std::to_string(i)}), std::move(settings)));
+  for (int i = 0; i < count; ++i) lanes_.push_back(nullptr);
+  for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i] = new_lane(i);
+}
+
+std::shared_ptr<worker::WorkflowLane> WorkerCore::new_lane(std::size_t index) {
+  worker::LaneSettings settings;
+  settings.connection = connection_;
+  settings.definitions = workflows_;
+  settings.timers = control_.get();
+  settings.identity = options_.identity;
+  settings.sticky_queue = sticky_queue_;
+  settings.sticky_timeout = options_.sticky_timeout;
+  settings.cache_bytes = options_.cache_bytes / lanes_.size();
+  settings.log = options_.log;
+  settings.meter = meter_;
+  settings.cached_runs = cached_runs_;
+  auto lane = std::make_shared<worker::WorkflowLane>(text({"workflow-", std::to_string(index)}), settings);
+  if (stopping_) lane->begin_stop();
+  return lane;
+}
+
+// ---- workflow threads that code does not give back
+
+// While there are workflow tasks, four times in each deadlock_timeout.
+void WorkerCore::watch_lanes() {
+  if (options_.deadlock_timeout <= Duration::zero() || std::exchange(watching_, true)) return;
+  control_->call_at(base::add(control_->clock().now(), options_.deadlock_timeout / 4), [this] {
+    watching_ = false;
+    if (over_) return;  // the lanes are not this thread's any more
+    const base::Time since = control_->clock().now() - options_.deadlock_timeout;
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      if (auto stuck = lanes_[i]->give_up_if_stuck(since)) replace_lane(i, std::move(*stuck));
+    }
+    if (workflow_tasks_ > 0) watch_lanes();
+  });
+}
+
+void WorkerCore::replace_lane(std::size_t index, worker::WorkflowLane::Stuck stuck) {
+  const auto& task = *stuck.work.task;
+  const std::string why =
+      text({"[TMPRL1101] Potential deadlock detected: workflow '", task.workflow_type().name(),
+            "' did not give its thread back within ", std::to_string(options_.deadlock_timeout.count()),
+            " ms; it was last seen at ", stuck.place});
+  std::erase_if(given_up_, [](const auto& lane) { return lane->came_back(); });
+  given_up_.push_back(std::exchange(lanes_[index], new_lane(index)));
+  lanes_[index]->post_failure(std::move(stuck.work), why);
+  for (auto& work : stuck.waiting) lanes_[index]->post(std::move(work));
+  if (given_up_.size() >= kMostGivenUp) {
+    fail(text({std::to_string(given_up_.size()), " threads are held by workflow code; the last: ", why}));
   }
+}
+
+void WorkerCore::fail(std::string why) {
+  if (!failure_.empty() || stopping_) return;
+  options_.log({LogLevel::kError, "worker_failed", {{"error", why}}});
+  failure_ = std::move(why);
+  if (on_failure_) on_failure_();
+}
+
+// A thread that has not come back cannot be joined: it keeps its lane as long as the process lives.
+void WorkerCore::drop_lanes() {
+  using Lanes = std::vector<std::shared_ptr<worker::WorkflowLane>>;
+  static auto* held = new base::Guarded<Lanes>;
+  for (auto& lane : given_up_) {
+    if (!lane->came_back()) held->with([&](Lanes& lanes) { lanes.push_back(std::move(lane)); });
+  }
+  given_up_.clear();
+  lanes_.clear();
 }
 
 int WorkerCore::pollers(Queue queue) const {
   switch (queue) {
-    case Queue::kWorkflow: return workflows_.empty() ? 0 : options_.workflow_pollers;
+    case Queue::kWorkflow: return workflows_->empty() ? 0 : options_.workflow_pollers;
     case Queue::kSticky: return sticky_queue_.empty() ? 0 : options_.workflow_pollers;
     case Queue::kActivity: return activities_.empty() ? 0 : options_.activity_pollers;
   }
@@ -137,25 +210,48 @@ bool WorkerCore::has_slot(Queue queue) const {
 }
 
 void WorkerCore::fill(Queue queue) {
-  while (!stopping_ && polling_[queue] < pollers(queue) && has_slot(queue)) poll(queue);
+  while (!stopping_ && polling_[queue] < pollers(queue) && has_slot(queue)) {
+    if (queue == Queue::kActivity && !activity_rate_.take(control_->clock().now())) {
+      return fill_when_rate_allows();
+    }
+    poll(queue);
+  }
+}
+
+// An activity poll holds a start of the rate, until it came back without a task.
+void WorkerCore::fill_when_rate_allows() {
+  if (std::exchange(waiting_for_rate_, true)) return;
+  control_->call_at(activity_rate_.next(control_->clock().now()), [this] {
+    waiting_for_rate_ = false;
+    fill(Queue::kActivity);
+  });
 }
 
 std::string WorkerCore::poll_request(Queue queue) const {
   const auto fill = [&](auto request) {
     request.set_namespace_(connection_->ns());
     request.set_identity(options_.identity);
+    request.set_worker_instance_key(instance_key_);
     request.mutable_task_queue()->set_name(queue == Queue::kSticky ? sticky_queue_ : options_.task_queue);
     request.mutable_task_queue()->set_kind(queue == Queue::kSticky ? enums::TASK_QUEUE_KIND_STICKY
                                                                    : enums::TASK_QUEUE_KIND_NORMAL);
     if (queue == Queue::kSticky) request.mutable_task_queue()->set_normal_name(options_.task_queue);
     return request.SerializeAsString();
   };
-  if (queue == Queue::kActivity) return fill(service::PollActivityTaskQueueRequest());
+  if (queue == Queue::kActivity) {
+    service::PollActivityTaskQueueRequest request;
+    if (options_.max_task_queue_activities_per_second > 0) {
+      request.mutable_task_queue_metadata()->mutable_max_tasks_per_second()->set_value(
+          options_.max_task_queue_activities_per_second);
+    }
+    return fill(std::move(request));
+  }
   return fill(service::PollWorkflowTaskQueueRequest());
 }
 
 void WorkerCore::poll(Queue queue) {
   ++polling_[queue];
+  show_pollers(queue);
   const std::uint64_t id = ++last_poll_;
   const char* method = queue == Queue::kActivity ? "PollActivityTaskQueue" : "PollWorkflowTaskQueue";
   polls_[id] = connection_->transport().call(
@@ -171,18 +267,31 @@ void WorkerCore::polled(Queue queue, std::uint64_t poll, client::Reply reply) {
   polls_.erase(poll);
   if (reply || reply.error().code == base::Code::kDeadlineExceeded) {
     --polling_[queue];
+    show_pollers(queue);
     backoff_[queue] = kFirstBackoff;
-    if (reply) queue == Queue::kActivity ? activity_task(*reply) : workflow_task(*reply);
+    show_slots();
+    if (queue != Queue::kActivity) {
+      count_poll(queue, reply && workflow_task(*reply));
+    } else {
+      const bool task = reply && activity_task(*reply);
+      if (!task) activity_rate_.give_back();
+      count_poll(queue, task);
+    }
     fill(queue);
     return check_ended();
   }
+  if (queue == Queue::kActivity) activity_rate_.give_back();
   if (!stopping_) {
-    log_to_stderr("warn", "poll_failed",
-                  {{"task_queue", options_.task_queue}, {"error", reply.error().message}});
+    options_.log({LogLevel::kWarn,
+                  "poll_failed",
+                  {{"namespace", connection_->ns()},
+                   {"task_queue", options_.task_queue},
+                   {"error", reply.error().message}}});
     const base::Duration pause = backoff_[queue];
     backoff_[queue] = std::min(pause * 2, kMostBackoff);
     control_->call_at(base::add(control_->clock().now(), pause), [this, queue] {
       --polling_[queue];
+      show_pollers(queue);
       fill(queue);
       check_ended();
     });
@@ -192,29 +301,87 @@ void WorkerCore::polled(Queue queue, std::uint64_t poll, client::Reply reply) {
   check_ended();
 }
 
-void WorkerCore::workflow_task(const std::string& bytes) {
-  auto task = std::make_shared<service::PollWorkflowTaskQueueResponse>();
-  if (!task->ParseFromString(bytes) || task->task_token().empty()) return;
-  ++workflow_tasks_;
-  const std::size_t lane = std::hash<std::string>()(task->workflow_execution().run_id()) % lanes_.size();
-  lanes_[lane]->post(std::move(task), [this] {
-    control_->post(base::Lane::kCompletion, 0, [this] {
-      --workflow_tasks_;
-      fill(Queue::kWorkflow);
-      fill(Queue::kSticky);
-      check_ended();
-    });
-  });
+void WorkerCore::count_poll(Queue queue, bool task) const {
+  if (queue == Queue::kActivity) {
+    if (!task) meter_.count(observe::metric::kActivityPollNoTask);
+  } else {
+    meter_.count(task ? observe::metric::kWorkflowTaskPollSucceed : observe::metric::kWorkflowTaskPollEmpty);
+  }
 }
 
-void WorkerCore::activity_task(const std::string& bytes) {
+void WorkerCore::show_pollers(Queue queue) {
+  meter_.gauge(observe::metric::kNumPollers, polling_[queue],
+               {{"poller_type", queue == Queue::kActivity ? "activity_task"
+                                : queue == Queue::kSticky ? "workflow_sticky_task"
+                                                          : "workflow_task"}});
+}
+
+void WorkerCore::show_slots() const {
+  const auto show = [&](const char* type, int used, int most) {
+    meter_.gauge(observe::metric::kSlotsUsed, used, {{"worker_type", type}});
+    meter_.gauge(observe::metric::kSlotsAvailable, std::max(most - used, 0), {{"worker_type", type}});
+  };
+  if (!workflows_->empty()) show("WorkflowWorker", workflow_tasks_, options_.max_concurrent_workflow_tasks);
+  if (!activities_.empty())
+    show("ActivityWorker", static_cast<int>(running_.size()), options_.max_concurrent_activities);
+}
+
+bool WorkerCore::workflow_task(const std::string& bytes) {
+  auto task = std::make_shared<service::PollWorkflowTaskQueueResponse>();
+  if (!task->ParseFromString(bytes) || task->task_token().empty()) return false;
+  ++workflow_tasks_;
+  const std::size_t lane = std::hash<std::string>()(task->workflow_execution().run_id()) % lanes_.size();
+  lanes_[lane]->post({std::move(task), [this] {
+                        control_->post(base::Lane::kCompletion, 0, [this] {
+                          --workflow_tasks_;
+                          show_slots();
+                          fill(Queue::kWorkflow);
+                          fill(Queue::kSticky);
+                          check_ended();
+                        });
+                      }});
+  watch_lanes();
+  return true;
+}
+
+bool WorkerCore::activity_task(const std::string& bytes) {
   service::PollActivityTaskQueueResponse response;
-  if (!response.ParseFromString(bytes) || response.task_token().empty()) return;
-  auto task = std::make_shared<ActivityTask>(*connection_, *control_, options_.identity, response);
+  if (!response.ParseFromString(bytes) || response.task_token().empty()) return false;
+  const ActivityTask::Settings settings{connection_.get(),   control_.get(), options_.identity,
+                                        options_.task_queue, options_.log,   meter_};
+  auto task = std::make_shared<ActivityTask>(settings, response);
   task->simulate(simulation_);
   running_.insert(task);
+  meter_.took(observe::metric::kActivityScheduleToStart,
+              std::chrono::nanoseconds(convert::from_wire(response.started_time()) -
+                                       convert::from_wire(response.current_attempt_scheduled_time())),
+              {{"activity_type", task->info().activity_type}});
   const auto found = activities_.find(task->info().activity_type);
-  const ActivityBody* body = found == activities_.end() ? nullptr : &found->second.body;
+  run_activity(task, found == activities_.end() ? nullptr : &found->second);
+  return true;
+}
+
+void WorkerCore::run_activity(const std::shared_ptr<ActivityTask>& task,
+                              const ActivityDefinition* definition) {
+  const auto ended = [this, task] {
+    control_->post(base::Lane::kCompletion, 0, [this, task] {
+      running_.erase(task);
+      show_slots();
+      fill(Queue::kActivity);
+      check_ended();
+    });
+  };
+  auto work = [task, body = definition == nullptr ? nullptr : &definition->body, ended] {
+    task->run(body, ended);
+  };
+  Executor* executor = options_.activity_executor;
+  if (definition != nullptr && definition->registration.executor != nullptr)
+    executor = definition->registration.executor;
+  if (executor != nullptr) return executor->post(std::move(work));
+  run_on_own_thread(std::move(work));
+}
+
+void WorkerCore::run_on_own_thread(std::function<void()> work) {
   auto idle =
       std::find_if(threads_.begin(), threads_.end(), [](const auto& thread) { return !thread->busy; });
   if (idle == threads_.end()) {
@@ -225,38 +392,43 @@ void WorkerCore::activity_task(const std::string& bytes) {
   }
   ActivityThread* thread = idle->get();
   thread->busy = true;
-  thread->executor->post(base::Lane::kCompletion, 0, [this, task, body, thread] {
-    task->run(body, [this, task] {
-      control_->post(base::Lane::kCompletion, 0, [this, task] {
-        running_.erase(task);
-        fill(Queue::kActivity);
-        check_ended();
-      });
-    });
+  thread->executor->post(base::Lane::kCompletion, 0, [this, thread, work = std::move(work)] {
+    work();
     control_->post(base::Lane::kCompletion, 0, [thread] { thread->busy = false; });
   });
 }
 
-// ---- the end: polls are given up, what runs may finish, then is asked to, and is waited for
+// ---- the end: polls end, what runs may finish, then is asked to, and is waited for
 
 void WorkerCore::stop() {
   if (!started_) return;
   auto ended = ended_.get_future();
   control_->post(base::Lane::kCompletion, 0, [this] { begin_stop(); });
   ended.wait();
-  lanes_.clear();
+  drop_lanes();
   threads_.clear();
-  tell_server_of_end();
   control_.reset();
   started_ = false;
 }
 
+// The server ends the polls that it was told of: a poll that is cancelled may have been given a task already,
+// which would be lost until its timeout.
 void WorkerCore::begin_stop() {
   stopping_ = true;
-  for (const auto& [id, call] : polls_) call->cancel();
+  for (const auto& lane : lanes_) lane->begin_stop();
+  tell_server_of_end();
+  if (server_ends_polls_) {
+    control_->call_at(base::add(control_->clock().now(), kShutdownPollTime), [this] { give_up_polls(); });
+  } else {
+    give_up_polls();
+  }
   control_->call_at(base::add(control_->clock().now(), options_.graceful_shutdown),
                     [this] { stop_activities(); });
   check_ended();
+}
+
+void WorkerCore::give_up_polls() {
+  for (const auto& [id, call] : polls_) call->cancel();
 }
 
 void WorkerCore::stop_activities() {
@@ -265,24 +437,34 @@ void WorkerCore::stop_activities() {
 
 void WorkerCore::check_ended() {
   if (changed_) changed_();
-  if (!stopping_ || over_ || !polls_.empty() || workflow_tasks_ > 0 || !running_.empty()) return;
+  if (!stopping_ || over_ || telling_server_ || !polls_.empty() || workflow_tasks_ > 0 || !running_.empty())
+    return;
   if (std::any_of(polling_.begin(), polling_.end(), [](const auto& one) { return one.second > 0; })) return;
   over_ = true;
   ended_.set_value();
 }
 
-// So that tasks of the sticky queue go elsewhere at once. Nothing depends on it.
+// Also so that tasks of the sticky queue go elsewhere at once. Nothing depends on it.
 void WorkerCore::tell_server_of_end() {
-  if (sticky_queue_.empty()) return;
   service::ShutdownWorkerRequest request;
   request.set_namespace_(connection_->ns());
   request.set_sticky_task_queue(sticky_queue_);
   request.set_identity(options_.identity);
   request.set_reason("worker stops");
-  std::promise<void> answered;
+  request.set_worker_instance_key(instance_key_);
+  request.set_task_queue(options_.task_queue);
+  if (!workflows_->empty()) request.add_task_queue_types(enums::TASK_QUEUE_TYPE_WORKFLOW);
+  if (!activities_.empty()) request.add_task_queue_types(enums::TASK_QUEUE_TYPE_ACTIVITY);
+  telling_server_ = true;
   connection_->transport().call(Connection::path("ShutdownWorker"), request.SerializeAsString(),
-                                std::chrono::seconds(2), [&](const client::Reply&) { answered.set_value(); });
-  answered.get_future().wait();
+                                kShutdownCallTime, [this](const client::Reply& reply) {
+                                  const bool heard = reply.has_value();
+                                  control_->post(base::Lane::kCompletion, 0, [this, heard] {
+                                    telling_server_ = false;
+                                    if (!heard) give_up_polls();
+                                    check_ended();
+                                  });
+                                });
 }
 
 }  // namespace detail
@@ -305,13 +487,20 @@ void Worker::stop() {
 
 void Worker::run(std::stop_token stop) {
   std::promise<void> asked;
+  std::atomic<bool> told{false};
+  const auto end = [&] {
+    if (!told.exchange(true)) asked.set_value();
+  };
   const auto woken = asked.get_future();
+  core_->on_failure(end);
   start();
   {
-    const std::stop_callback on_stop(stop, [&] { asked.set_value(); });
+    const std::stop_callback on_stop(stop, end);
     woken.wait();
   }
   core_->stop();
+  core_->on_failure({});
+  if (!core_->failure().empty()) throw std::runtime_error(core_->failure());
 }
 
 std::stop_token stop_on_signals() {

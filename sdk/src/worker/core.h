@@ -13,6 +13,7 @@
 #include "base/executor.h"
 #include "sdk/src/client/connection.h"
 #include "sdk/src/worker/activity_task.h"
+#include "sdk/src/worker/rate.h"
 #include "sdk/src/worker/workflow_lane.h"
 
 #include <perdure/worker.h>
@@ -25,6 +26,11 @@ class WorkerCore {
  public:
   WorkerCore(std::shared_ptr<Connection> connection, WorkerOptions options);
   ~WorkerCore();  // stops
+
+  // Called once if the worker ends without being asked to, on a thread of its own. Before start().
+  void on_failure(std::function<void()> call) { on_failure_ = std::move(call); }
+  // Why it ended so, or nothing.
+  const std::string& failure() const { return failure_; }
 
   // Before start(); throw std::logic_error on a name that is taken.
   void add(WorkflowDefinition definition);
@@ -41,8 +47,9 @@ class WorkerCore {
   };
   std::optional<Rest> at_rest();
 
-  void start();  // any thread; throws std::logic_error when it is running
-  void stop();   // any thread; blocks until what runs has ended
+  // Any thread. Throws std::logic_error when it is running, RpcError when the namespace cannot be had.
+  void start();
+  void stop();  // any thread; blocks until what runs has ended
 
  private:
   enum class Queue : std::uint8_t { kWorkflow, kSticky, kActivity };
@@ -51,14 +58,27 @@ class WorkerCore {
     bool busy = false;
   };
 
+  void ask_capabilities();
   void open_lanes();
+  std::shared_ptr<worker::WorkflowLane> new_lane(std::size_t index);
+  void watch_lanes();
+  void replace_lane(std::size_t index, worker::WorkflowLane::Stuck stuck);
+  void fail(std::string why);
+  void drop_lanes();
+  void show_slots() const;
+  void show_pollers(Queue queue);
+  void count_poll(Queue queue, bool task) const;
   void fill(Queue queue);
   void poll(Queue queue);
   std::string poll_request(Queue queue) const;
   void polled(Queue queue, std::uint64_t poll, client::Reply reply);
-  void workflow_task(const std::string& bytes);
-  void activity_task(const std::string& bytes);
+  bool workflow_task(const std::string& bytes);  // false: there was none
+  bool activity_task(const std::string& bytes);  // false: there was none
+  void run_activity(const std::shared_ptr<ActivityTask>& task, const ActivityDefinition* definition);
+  void run_on_own_thread(std::function<void()> work);
+  void fill_when_rate_allows();
   void begin_stop();
+  void give_up_polls();
   void stop_activities();
   void check_ended();
   void tell_server_of_end();
@@ -67,10 +87,14 @@ class WorkerCore {
 
   std::shared_ptr<Connection> connection_;
   WorkerOptions options_;
-  std::map<std::string, WorkflowDefinition, std::less<>> workflows_;
+  observe::Meter meter_;
+  std::function<void()> on_failure_;
+  std::string failure_;
+  std::shared_ptr<worker::Definitions> workflows_ = std::make_shared<worker::Definitions>();
   std::map<std::string, ActivityDefinition, std::less<>> activities_;
-  std::string sticky_queue_;
-  bool started_ = false;  // start() and stop() take turns
+  std::string sticky_queue_, instance_key_;
+  bool server_ends_polls_ = false;  // when it is told that this worker stops
+  bool started_ = false;            // start() and stop() take turns
   const Simulation* simulation_ = nullptr;
   std::function<void()> changed_;
 
@@ -82,10 +106,15 @@ class WorkerCore {
   int workflow_tasks_ = 0;
   std::set<std::shared_ptr<ActivityTask>, std::owner_less<std::shared_ptr<ActivityTask>>> running_;
   std::vector<std::unique_ptr<ActivityThread>> threads_;
+  worker::Rate activity_rate_;
+  bool waiting_for_rate_ = false, telling_server_ = false;
   bool stopping_ = false, over_ = false;
   std::promise<void> ended_;
 
-  std::vector<std::unique_ptr<worker::WorkflowLane>> lanes_;
+  // Shared with the threads of lanes that were given up.
+  std::vector<std::shared_ptr<worker::WorkflowLane>> lanes_, given_up_;
+  std::shared_ptr<std::atomic<int>> cached_runs_ = std::make_shared<std::atomic<int>>(0);
+  bool watching_ = false;
   std::unique_ptr<base::Executor> control_;
 };
 

@@ -18,6 +18,9 @@ class NonDeterministic : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The lane was given up while code held its thread.
+struct GivenUp {};
+
 // The answer to one query, in either of the two messages that carry one.
 struct QueryAnswer {
   bool ok = false;
@@ -42,19 +45,75 @@ enums::QueryResultType type_of(const QueryAnswer& answer) {
 
 }  // namespace
 
+// While it stands, the thread is in code of the user's.
+class WorkflowLane::InCode {
+ public:
+  explicit InCode(WorkflowLane& lane) : lane_(lane) {
+    lane_.place_.clear();
+    lane_.busy_.with([&](Busy& busy) {
+      busy.running = lane_.current_;
+      busy.since = base::system_clock().now();
+    });
+  }
+  InCode(const InCode&) = delete;
+  ~InCode() {
+    lane_.busy_.with([](Busy& busy) { busy.running.reset(); });
+  }
+
+ private:
+  WorkflowLane& lane_;
+};
+
 WorkflowLane::WorkflowLane(std::string name, LaneSettings settings)
     : settings_(std::move(settings)),
       executor_(base::make_thread_executor(std::move(name), base::system_clock())) {}
 
 WorkflowLane::~WorkflowLane() {
   executor_->run_and_wait([this] {
+    settings_.cached_runs->fetch_sub(static_cast<int>(cache_.size()));
     by_run_.clear();
     cache_.clear();
   });
 }
 
-void WorkflowLane::post(std::shared_ptr<Task> task, Done done) {
-  executor_->post(base::Lane::kCompletion, 0, [this, task, done = std::move(done)] { handle(*task, done); });
+void WorkflowLane::post(Work work) {
+  busy_.with([&](Busy& busy) { busy.waiting.push_back(std::move(work)); });
+  executor_->post(base::Lane::kCompletion, 0, [this] { handle_next(); });
+}
+
+void WorkflowLane::post_failure(Work work, std::string message) {
+  executor_->post(base::Lane::kCompletion, 0, [this, work = std::move(work), message = std::move(message)] {
+    fail(*work.task, std::make_exception_ptr(std::runtime_error(message)), true, work.done);
+  });
+}
+
+std::optional<WorkflowLane::Stuck> WorkflowLane::give_up_if_stuck(base::Time since) {
+  return busy_.with([&](Busy& busy) -> std::optional<Stuck> {
+    if (!busy.running || busy.since > since || busy.given_up) return std::nullopt;
+    busy.given_up = true;
+    return Stuck{*busy.running, place_.text(), std::exchange(busy.waiting, {})};
+  });
+}
+
+void WorkflowLane::handle_next() {
+  current_ = busy_.with([](Busy& busy) -> std::optional<Work> {
+    if (busy.waiting.empty()) return std::nullopt;
+    Work next = std::move(busy.waiting.front());
+    busy.waiting.pop_front();
+    return next;
+  });
+  if (!current_) return;  // given to another lane
+  const base::Time began = base::system_clock().now();
+  const std::shared_ptr<Task> task = current_->task;
+  const std::string type = task->workflow_type().name();
+  settings_.meter.took(observe::metric::kWorkflowTaskScheduleToStart,
+                       std::chrono::nanoseconds(convert::from_wire(task->started_time()) -
+                                                convert::from_wire(task->scheduled_time())),
+                       {{"workflow_type", type}});
+  handle(*task, current_->done);
+  settings_.meter.took(observe::metric::kWorkflowTaskExecution, base::system_clock().now() - began,
+                       {{"workflow_type", type}});
+  current_.reset();
 }
 
 void WorkflowLane::handle(Task& task, Done done) {
@@ -72,6 +131,12 @@ void WorkflowLane::handle(Task& task, Done done) {
     }
     if (settings_.sticky_queue.empty() || cached.run->closed()) evict(run_id);
     evict_surplus();
+    settings_.meter.gauge(observe::metric::kStickyCacheSize, settings_.cached_runs->load());
+  } catch (const GivenUp&) {
+    settings_.cached_runs->fetch_sub(static_cast<int>(cache_.size()));
+    by_run_.clear();
+    cache_.clear();
+    came_back_.store(true);
   } catch (const NonDeterministic&) {
     fail(task, std::current_exception(), false, std::move(done));
     evict(run_id);
@@ -94,6 +159,8 @@ WorkflowLane::Cached& WorkflowLane::load(Task& task) {
     if (!restart && follows(*found->second, task) &&
         found->second->replay.append(*history.mutable_events())) {
       cache_.splice(cache_.end(), cache_, found->second);
+      settings_.meter.count(observe::metric::kStickyCacheHit,
+                            {{"workflow_type", task.workflow_type().name()}});
       return *found->second;
     }
     evict(run_id);
@@ -106,11 +173,16 @@ WorkflowLane::Cached& WorkflowLane::load(Task& task) {
       history.mutable_events()->RemoveLast();
     }
   }
+  if (task.previous_started_event_id() > 0)
+    settings_.meter.count(observe::metric::kStickyCacheMiss,
+                          {{"workflow_type", task.workflow_type().name()}});
   Cached& fresh = cache_.emplace_back();
+  settings_.cached_runs->fetch_add(1);
   by_run_.emplace(run_id, std::prev(cache_.end()));
   fresh.run_id = run_id;
   detail::RunSettings settings;
-  settings.definitions = settings_.definitions;
+  settings.definitions = settings_.definitions.get();
+  settings.place = &place_;
   settings.info.workflow_id = task.workflow_execution().workflow_id();
   settings.info.run_id = run_id;
   settings.info.ns = settings_.connection->ns();
@@ -151,8 +223,30 @@ void WorkflowLane::advance(Cached& cached) {
     auto activation = cached.replay.next();
     if (!activation) throw NonDeterministic("[TMPRL1100] " + activation.error().message);
     if (!*activation) return;
-    cached.replay.record(cached.run->activate(**activation));
+    const base::Time began = base::system_clock().now();
+    cached.replay.record(run_code([&] { return cached.run->activate(**activation); }));
+    if ((*activation)->replaying) {
+      settings_.meter.took(observe::metric::kWorkflowTaskReplay, base::system_clock().now() - began,
+                           {{"workflow_type", cached.run->info().workflow_type}});
+    }
   }
+}
+
+template <class F>
+std::invoke_result_t<F&> WorkflowLane::run_code(F code) {
+  std::optional<std::invoke_result_t<F&>> result;
+  std::exception_ptr error;
+  {
+    const InCode in_code(*this);
+    try {
+      result.emplace(code());
+    } catch (...) {
+      error = std::current_exception();
+    }
+  }
+  if (busy_.with([](const Busy& busy) { return busy.given_up; })) throw GivenUp();
+  if (error) std::rethrow_exception(error);
+  return std::move(*result);
 }
 
 void WorkflowLane::evict(const std::string& run_id) {
@@ -160,6 +254,7 @@ void WorkflowLane::evict(const std::string& run_id) {
   if (found == by_run_.end()) return;
   cache_.erase(found->second);
   by_run_.erase(found);
+  settings_.cached_runs->fetch_sub(1);
 }
 
 void WorkflowLane::evict_surplus() {
@@ -168,6 +263,7 @@ void WorkflowLane::evict_surplus() {
   while (bytes > settings_.cache_bytes && !cache_.empty()) {
     bytes -= kBytesOfRun + cache_.front().run->bytes();
     evict(std::string(cache_.front().run_id));
+    settings_.meter.count(observe::metric::kStickyCacheForcedEviction);
   }
 }
 
@@ -179,7 +275,7 @@ void WorkflowLane::complete(Cached& cached, const Task& task, Done done) {
   for (auto& command : cached.replay.commands()) *request.add_commands() = std::move(command);
   for (auto& message : cached.replay.messages()) *request.add_messages() = std::move(message);
   for (const auto& [id, query] : task.queries()) {
-    const QueryAnswer answer = ask(*cached.run, query);
+    const QueryAnswer answer = run_code([&] { return ask(*cached.run, query); });
     auto& result = (*request.mutable_query_results())[id];
     result.set_result_type(type_of(answer));
     if (answer.ok) {
@@ -189,7 +285,7 @@ void WorkflowLane::complete(Cached& cached, const Task& task, Done done) {
       result.set_error_message(result.failure().message());
     }
   }
-  if (!settings_.sticky_queue.empty() && !cached.run->closed()) {
+  if (!settings_.sticky_queue.empty() && !cached.run->closed() && !stopping_.load()) {
     auto* sticky = request.mutable_sticky_attributes();
     sticky->mutable_worker_task_queue()->set_name(settings_.sticky_queue);
     sticky->mutable_worker_task_queue()->set_kind(enums::TASK_QUEUE_KIND_STICKY);
@@ -202,14 +298,39 @@ void WorkflowLane::complete(Cached& cached, const Task& task, Done done) {
     metadata->set_sdk_name(kSdkName);
     metadata->set_sdk_version(kSdkVersion);
   }
-  send("RespondWorkflowTaskCompleted", request, cached.run_id, std::move(done));
+  const Done accepted = count_end(cached, request);
+  send("RespondWorkflowTaskCompleted", request, cached.run_id, std::move(done), accepted);
+}
+
+// Counts what a run ended with, when the server has accepted it.
+WorkflowLane::Done WorkflowLane::count_end(
+    const Cached& cached, const service::RespondWorkflowTaskCompletedRequest& request) const {
+  const char* name = nullptr;
+  for (const auto& command : request.commands()) {
+    switch (command.command_type()) {
+      case enums::COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION: name = observe::metric::kWorkflowCompleted; break;
+      case enums::COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION: name = observe::metric::kWorkflowFailed; break;
+      case enums::COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION: name = observe::metric::kWorkflowCanceled; break;
+      case enums::COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION:
+        name = observe::metric::kWorkflowContinueAsNew;
+        break;
+      default: break;
+    }
+  }
+  if (name == nullptr) return {};
+  const base::Duration age = base::system_clock().now().time_since_epoch() -
+                             std::chrono::nanoseconds(cached.run->info().start_time.time_since_epoch());
+  return [meter = settings_.meter, name, age, type = cached.run->info().workflow_type] {
+    meter.count(name, {{"workflow_type", type}});
+    meter.took(observe::metric::kWorkflowEndToEndLatency, age, {{"workflow_type", type}});
+  };
 }
 
 void WorkflowLane::answer_query(Cached& cached, const Task& task, Done done) {
   service::RespondQueryTaskCompletedRequest request;
   request.set_namespace_(settings_.connection->ns());
   request.set_task_token(task.task_token());
-  const QueryAnswer answer = ask(*cached.run, task.query());
+  const QueryAnswer answer = run_code([&] { return ask(*cached.run, task.query()); });
   request.set_completed_type(type_of(answer));
   if (answer.ok) {
     convert::to_wire(Payloads{answer.result}, request.mutable_query_result());
@@ -223,14 +344,19 @@ void WorkflowLane::answer_query(Cached& cached, const Task& task, Done done) {
 void WorkflowLane::fail(const Task& task, const std::exception_ptr& error, bool deterministic, Done done) {
   const std::string why = describe(error);
   if (settings_.log) {
-    settings_.log("error", "workflow_task_failed",
-                  {{"workflow_id", task.workflow_execution().workflow_id()},
-                   {"run_id", task.workflow_execution().run_id()},
-                   {"error", why},
-                   {"note",
-                    "it is tried again until the code is fixed; only a Failure, or a type in failure_types, "
-                    "fails the workflow"}});
+    settings_.log({LogLevel::kError,
+                   "workflow_task_failed",
+                   {{"workflow_id", task.workflow_execution().workflow_id()},
+                    {"run_id", task.workflow_execution().run_id()},
+                    {"workflow_type", task.workflow_type().name()},
+                    {"error", why},
+                    {"note",
+                     "it is tried again until the code is fixed; only a Failure, or a type in failure_types, "
+                     "fails the workflow"}}});
   }
+  settings_.meter.count(observe::metric::kWorkflowTaskFailed,
+                        {{"workflow_type", task.workflow_type().name()},
+                         {"failure_reason", deterministic ? "WorkflowError" : "NonDeterminismError"}});
   if (task.has_query()) {
     service::RespondQueryTaskCompletedRequest request;
     request.set_namespace_(settings_.connection->ns());
@@ -252,16 +378,18 @@ void WorkflowLane::fail(const Task& task, const std::exception_ptr& error, bool 
 
 // What the server refused did not happen: the run in memory is ahead of history and goes.
 void WorkflowLane::send(const char* method, google::protobuf::Message& request, const std::string& run_id,
-                        Done done) {
+                        Done done, Done accepted) {
   settings_.connection->encode_all(request);
-  settings_.connection->call_async(method, request.SerializeAsString(), *settings_.timers,
-                                   [this, run_id, done = std::move(done)](const client::Reply& reply) {
-                                     if (reply || run_id.empty()) return done();
-                                     executor_->post(base::Lane::kCompletion, 0, [this, run_id, done] {
-                                       evict(run_id);
-                                       done();
-                                     });
-                                   });
+  settings_.connection->call_async(
+      method, request.SerializeAsString(), *settings_.timers,
+      [this, run_id, done = std::move(done), accepted = std::move(accepted)](const client::Reply& reply) {
+        if (reply && accepted) accepted();
+        if (reply || run_id.empty()) return done();
+        executor_->post(base::Lane::kCompletion, 0, [this, run_id, done] {
+          evict(run_id);
+          done();
+        });
+      });
 }
 
 }  // namespace perdure::worker

@@ -1,9 +1,13 @@
 // One workflow thread: the runs that live on it, kept between their tasks, and what is done with a workflow
 // task.
 //
-// Lane thread only, but for the constructor and post().
+// Code that does not give the thread back cannot be interrupted: the lane is then given up, with its runs,
+// and another takes its place. What a lane uses is therefore shared with it, but for the timers, which a lane
+// that was given up does not touch. Lane thread only, unless it says otherwise.
 #pragma once
 
+#include <atomic>
+#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -11,7 +15,9 @@
 #include <unordered_map>
 
 #include "base/executor.h"
+#include "base/guarded.h"
 #include "sdk/src/client/connection.h"
+#include "sdk/src/observe/meter.h"
 #include "sdk/src/replay/replay.h"
 #include "sdk/src/runtime/run.h"
 
@@ -21,24 +27,50 @@ namespace perdure::worker {
 
 namespace service = temporal::api::workflowservice::v1;
 
+using Definitions = std::map<std::string, detail::WorkflowDefinition, std::less<>>;
+
 struct LaneSettings {
-  detail::Connection* connection = nullptr;  // outlives the lane
-  const std::map<std::string, detail::WorkflowDefinition, std::less<>>* definitions =
-      nullptr;                         // outlives the lane
-  base::Executor* timers = nullptr;    // outlives the lane
+  std::shared_ptr<detail::Connection> connection;
+  std::shared_ptr<const Definitions> definitions;
+  base::Executor* timers = nullptr;    // outlives the lane, unless that was given up
   std::string identity, sticky_queue;  // empty queue: no cache
   Duration sticky_timeout{};
   std::size_t cache_bytes = 0;
-  detail::LogSink log;
+  LogSink log;
+  observe::Meter meter;
+  std::shared_ptr<std::atomic<int>> cached_runs;  // of all lanes of the worker
 };
 
 class WorkflowLane {
  public:
+  using Task = service::PollWorkflowTaskQueueResponse;
+  using Done = std::function<void()>;
+  struct Work {
+    std::shared_ptr<Task> task;
+    Done done;
+  };
+  // What was found when a lane was given up.
+  struct Stuck {
+    Work work;                 // whose code holds the thread
+    std::string place;         // where that code is, for people
+    std::deque<Work> waiting;  // not begun
+  };
+
   WorkflowLane(std::string name, LaneSettings settings);
   ~WorkflowLane();
 
   // Handles one polled task; `done` is called when the server has its answer. Any thread.
-  void post(std::shared_ptr<service::PollWorkflowTaskQueueResponse> task, std::function<void()> done);
+  void post(Work work);
+  // Answers it as failed instead, which the code that ran it cannot do any more. Any thread.
+  void post_failure(Work work, std::string message);
+
+  // Gives the lane up if code has held its thread since before `since`. It then answers nothing any more,
+  // calls no `done`, and must be kept as long as its thread may come back. Any thread.
+  std::optional<Stuck> give_up_if_stuck(base::Time since);
+  bool came_back() const { return came_back_.load(); }  // given up, but the code ended after all. Any thread.
+
+  // From now on the server is not asked to send what follows to this worker's own queue. Any thread.
+  void begin_stop() { stopping_.store(true); }
 
  private:
   struct Cached {
@@ -48,9 +80,15 @@ class WorkflowLane {
     std::int64_t previous_started_event_id = 0;  // of the last task that is no query
   };
   using Cache = std::list<Cached>;  // the least recently used first
-  using Task = service::PollWorkflowTaskQueueResponse;
-  using Done = std::function<void()>;
+  struct Busy {
+    std::deque<Work> waiting;
+    std::optional<Work> running;  // in code of the user's
+    base::Time since{};
+    bool given_up = false;
+  };
+  class InCode;
 
+  void handle_next();
   void handle(Task& task, Done done);
   Cached& load(Task& task);
   bool follows(Cached& cached, const Task& task) const;
@@ -60,10 +98,18 @@ class WorkflowLane {
   void evict_surplus();
   void complete(Cached& cached, const Task& task, Done done);
   void answer_query(Cached& cached, const Task& task, Done done);
+  template <class F>
+  std::invoke_result_t<F&> run_code(F code);  // throws GivenUp when the lane was given up meanwhile
+  Done count_end(const Cached& cached, const service::RespondWorkflowTaskCompletedRequest& request) const;
   void fail(const Task& task, const std::exception_ptr& error, bool deterministic, Done done);
-  void send(const char* method, google::protobuf::Message& request, const std::string& run_id, Done done);
+  void send(const char* method, google::protobuf::Message& request, const std::string& run_id, Done done,
+            Done accepted = {});
 
   LaneSettings settings_;
+  std::atomic<bool> stopping_{false}, came_back_{false};
+  base::Guarded<Busy> busy_;
+  detail::Place place_;
+  std::optional<Work> current_;
   Cache cache_;
   std::unordered_map<std::string, Cache::iterator> by_run_;
   std::unique_ptr<base::Executor> executor_;  // last: its tasks use the rest

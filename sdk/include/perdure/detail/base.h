@@ -59,6 +59,8 @@ struct WorkflowType<R(A...)> {
 };
 
 class ActivityContext;
+template <class R>
+class Completion;
 class Context;
 class ReadContext;
 template <class T = void>
@@ -195,6 +197,11 @@ struct WithoutContext<std::tuple<ActivityContext&, A...>> {
   using first = ActivityContext;
   using args = std::tuple<A...>;
 };
+template <class R, class... A>
+struct WithoutContext<std::tuple<Completion<R>, A...>> {
+  using first = Completion<R>;
+  using args = std::tuple<A...>;
+};
 template <class T>
 struct Decayed;
 template <class... A>
@@ -213,6 +220,19 @@ template <class T>
 struct Unwrap<Future<T>> {
   using type = T;
 };
+// What an activity that answers through a Completion returns in the end.
+template <class First, class Raw>
+struct Answer : Unwrap<Raw> {};
+template <class R, class Raw>
+struct Answer<Completion<R>, Raw> {
+  static_assert(std::is_void_v<Raw>,
+                "perdure: an activity that takes a Completion returns void and answers through it");
+  using type = R;
+};
+template <class T>
+inline constexpr bool is_completion = false;
+template <class R>
+inline constexpr bool is_completion<Completion<R>> = true;
 template <class T>
 inline constexpr bool is_task = false;
 template <class T>
@@ -225,8 +245,8 @@ struct Callee {
   using signature = Signature<std::remove_cv_t<decltype(F)>>;
   using cls = typename signature::cls;
   using raw = typename signature::ret;
-  using ret = typename Unwrap<raw>::type;
   using context = typename WithoutContext<typename signature::args>::first;
+  using ret = typename Answer<context, raw>::type;
   using args = typename Decayed<typename WithoutContext<typename signature::args>::args>::type;
 };
 

@@ -121,8 +121,20 @@ template <class... A>
 inline constexpr bool is_tuple<std::tuple<A...>> = true;
 
 void json_put_text(std::string& out, std::string_view text);
-void json_put_double(std::string& out,
-                     double value);  // shortest text that reads back equal; throws on NaN and infinities
+// The shortest text that reads back equal; throws PayloadError on NaN and infinities.
+void json_put_double(std::string& out, double value);
+void json_put_float(std::string& out, float value);
+
+// How other libraries' types are written: specialised with put(std::string&, const T&) and get(JsonReader&,
+// T&).
+template <class T>
+struct JsonOf;
+class JsonReader;
+template <class T>
+concept HasJsonOf = requires(std::string& out, JsonReader& in, const T& from, T& to) {
+  JsonOf<T>::put(out, from);
+  JsonOf<T>::get(in, to);
+};
 
 template <class T>
 void json_put(std::string& out, const T& value);
@@ -142,8 +154,12 @@ void json_put_members(std::string& out, const T& value) {
 
 template <class T>
 void json_put(std::string& out, const T& value) {
-  if constexpr (std::is_same_v<T, bool>) {
+  if constexpr (HasJsonOf<T>) {
+    JsonOf<T>::put(out, value);
+  } else if constexpr (std::is_same_v<T, bool>) {
     out += value ? "true" : "false";
+  } else if constexpr (std::is_same_v<T, float>) {
+    json_put_float(out, value);
   } else if constexpr (std::is_floating_point_v<T>) {
     json_put_double(out, value);
   } else if constexpr (std::is_enum_v<T>) {
@@ -201,6 +217,7 @@ class JsonReader {
   bool null();                // eats a null, if there is one
   std::string_view number();  // its text
   void skip();                // one value
+  std::string_view raw();     // likewise; its text
   void end();                 // nothing may follow
   [[noreturn]] void fail(std::string_view wanted) const;
 
@@ -238,7 +255,9 @@ void json_get_object(JsonReader& in, F element) {
 
 template <class T>
 void json_get(JsonReader& in, T& value) {
-  if constexpr (std::is_same_v<T, bool>) {
+  if constexpr (HasJsonOf<T>) {
+    JsonOf<T>::get(in, value);
+  } else if constexpr (std::is_same_v<T, bool>) {
     value = in.boolean();
   } else if constexpr (std::is_enum_v<T>) {
     std::underlying_type_t<T> number{};

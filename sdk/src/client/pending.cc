@@ -1,0 +1,230 @@
+#include "sdk/src/client/pending.h"
+
+#include <deque>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "sdk/src/client/calls.h"
+
+namespace perdure {
+inline namespace v1 {
+namespace detail {
+
+// ---- the answer
+
+void PendingState::end(std::shared_ptr<void> value, std::exception_ptr error) {
+  bool first = false;
+  const std::function<void()> call = state_.with([&](State& state) -> std::function<void()> {
+    if (state.ended) return {};
+    first = state.ended = true;
+    state.value = std::move(value);
+    state.error = std::move(error);
+    state.under_way.reset();
+    return std::exchange(state.call, {});
+  });
+  if (first) end_.set_value();
+  if (call) call();
+}
+
+std::shared_ptr<void> PendingState::take() {
+  ended_.wait();
+  return state_.with([](State& state) {
+    if (state.error) std::rethrow_exception(state.error);
+    return std::exchange(state.value, nullptr);
+  });
+}
+
+void PendingState::when_ready(std::function<void()> call) {
+  const bool now = state_.with([&](State& state) {
+    if (!state.ended) state.call = call;
+    return state.ended;
+  });
+  if (now) call();
+}
+
+bool PendingState::under_way(std::shared_ptr<client::Transport::Call> call) {
+  const bool goes_on = state_.with([&](State& state) {
+    if (!state.ended) state.under_way = call;
+    return !state.cancelled;
+  });
+  if (!goes_on && call) call->cancel();
+  return goes_on;
+}
+
+void PendingState::cancel() {
+  const auto call = state_.with([](State& state) {
+    state.cancelled = true;
+    return std::exchange(state.under_way, nullptr);
+  });
+  if (call) call->cancel();
+  fail(std::make_exception_ptr(RpcError(static_cast<int>(base::Code::kCancelled), "the caller gave it up")));
+}
+
+namespace {
+
+// ---- threads for calls that block: as many as are asked for at a time, up to a bound. They live as long as
+// the process.
+
+class Threads {
+ public:
+  static Threads& of_process() {
+    static auto* threads = new Threads;
+    return *threads;
+  }
+  void post(std::function<void()> work) {
+    const int chosen = state_.with([&](State& state) {
+      state.waiting.push_back(std::move(work));
+      if (!state.idle.empty()) {
+        const int idle = state.idle.back();
+        state.idle.pop_back();
+        return idle;
+      }
+      if (state.threads.size() == kMost) return -1;  // one of them will find it
+      const std::size_t count = state.threads.size();
+      state.threads.push_back(
+          base::make_thread_executor("perdure-call-" + std::to_string(count), base::system_clock()));
+      return static_cast<int>(count);
+    });
+    if (chosen < 0) return;
+    base::Executor* executor =
+        state_.with([&](State& state) { return state.threads[static_cast<std::size_t>(chosen)].get(); });
+    executor->post(base::Lane::kCompletion, 0, [this, chosen] { run(chosen); });
+  }
+  // For retries of calls that hold no thread.
+  base::Executor& timers() { return *timers_; }
+
+ private:
+  static constexpr std::size_t kMost = 16;
+  struct State {
+    std::deque<std::function<void()>> waiting;
+    std::vector<std::unique_ptr<base::Executor>> threads;
+    std::vector<int> idle;
+  };
+  void run(int self) {
+    for (;;) {
+      const std::function<void()> work = state_.with([&](State& state) -> std::function<void()> {
+        if (state.waiting.empty()) {
+          state.idle.push_back(self);
+          return {};
+        }
+        auto next = std::move(state.waiting.front());
+        state.waiting.pop_front();
+        return next;
+      });
+      if (!work) return;
+      work();
+    }
+  }
+  base::Guarded<State> state_;
+  std::unique_ptr<base::Executor> timers_ =
+      base::make_thread_executor("perdure-retries", base::system_clock());
+};
+
+// Waits for the end of a workflow, run after run, one long poll after another.
+class ResultWait : public std::enable_shared_from_this<ResultWait> {
+ public:
+  ResultWait(std::shared_ptr<Connection> connection, std::shared_ptr<PendingState> state)
+      : connection_(std::move(connection)), state_(std::move(state)) {}
+
+  void begin(ExecutionName run) {
+    run_ = std::move(run);
+    token_.clear();
+    poll();
+  }
+
+ private:
+  void poll() {
+    if (state_->cancelled()) return;
+    connection_->call_async(
+        "GetWorkflowExecutionHistory", close_event_request(*connection_, run_, token_).SerializeAsString(),
+        Threads::of_process().timers(),
+        [self = shared_from_this()](client::Reply reply) { self->answered(std::move(reply)); },
+        Connection::kLongPollTimeout,
+        [state = state_](std::shared_ptr<client::Transport::Call> call) {
+          state->under_way(std::move(call));
+        });
+  }
+  void answered(client::Reply reply) {
+    try {
+      if (!reply && reply.error().code == base::Code::kDeadlineExceeded) return poll();
+      const auto response = translated(run_, [&] {
+        if (!reply)
+          throw RpcError(static_cast<int>(reply.error().code), reply.error().message, reply.error().detail);
+        service::GetWorkflowExecutionHistoryResponse parsed;
+        if (!parsed.ParseFromString(*reply))
+          throw RpcError(static_cast<int>(base::Code::kInternal), "the server's answer could not be read");
+        return parsed;
+      });
+      if (response.history().events().empty()) {
+        token_ = response.next_page_token();
+        return poll();
+      }
+      auto event = response.history().events(response.history().events_size() - 1);
+      connection_->decode_all(event);
+      WorkflowEnd end = end_of_workflow(run_.id, event);
+      if (!end.next_run.empty()) return begin({run_.id, end.next_run});
+      state_->set(std::make_shared<Payloads>(std::move(end.result)));
+    } catch (...) {
+      state_->fail(std::current_exception());
+    }
+  }
+
+  std::shared_ptr<Connection> connection_;
+  std::shared_ptr<PendingState> state_;
+  ExecutionName run_;
+  std::string token_;
+};
+
+}  // namespace
+
+std::shared_ptr<PendingState> begin_pending(std::function<std::shared_ptr<void>()> work) {
+  auto state = std::make_shared<PendingState>();
+  Threads::of_process().post([state, work = std::move(work)] {
+    if (state->cancelled()) return;
+    try {
+      state->set(work());
+    } catch (...) {
+      state->fail(std::current_exception());
+    }
+  });
+  return state;
+}
+
+std::shared_ptr<PendingState> begin_result(std::shared_ptr<Connection> connection, ExecutionName execution,
+                                           std::function<ExecutionName()> start) {
+  auto state = std::make_shared<PendingState>();
+  const auto wait = std::make_shared<ResultWait>(std::move(connection), state);
+  if (!start) {
+    wait->begin(std::move(execution));
+    return state;
+  }
+  Threads::of_process().post([state, wait, start = std::move(start)] {
+    if (state->cancelled()) return;
+    try {
+      wait->begin(start());
+    } catch (...) {
+      state->fail(std::current_exception());
+    }
+  });
+  return state;
+}
+
+bool is_ready(const PendingState& state) {
+  return state.ready();
+}
+bool wait_for(PendingState& state, Duration most) {
+  return state.wait_for(most);
+}
+std::shared_ptr<void> take(PendingState& state) {
+  return state.take();
+}
+void when_ready(PendingState& state, std::function<void()> call) {
+  state.when_ready(std::move(call));
+}
+void cancel(PendingState& state) {
+  state.cancel();
+}
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace perdure

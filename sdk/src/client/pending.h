@@ -1,0 +1,53 @@
+// The answer behind a Pending: a value or an error, once, and who waits for it.
+//
+// Any thread.
+#pragma once
+
+#include <future>
+
+#include "base/guarded.h"
+#include "sdk/src/client/transport.h"
+
+#include <perdure/async.h>
+
+namespace perdure {
+inline namespace v1 {
+namespace detail {
+
+class PendingState {
+ public:
+  void set(std::shared_ptr<void> value) { end(std::move(value), nullptr); }
+  void fail(std::exception_ptr error) { end(nullptr, std::move(error)); }
+
+  bool ready() const {
+    return state_.with([](const State& state) { return state.ended; });
+  }
+  bool wait_for(Duration most) const { return ended_.wait_for(most) == std::future_status::ready; }
+  std::shared_ptr<void> take();
+  void when_ready(std::function<void()> call);
+
+  // The call that brings the answer nearer: cancel() cancels it. False: cancelled already.
+  bool under_way(std::shared_ptr<client::Transport::Call> call);
+  bool cancelled() const {
+    return state_.with([](const State& state) { return state.cancelled; });
+  }
+  void cancel();
+
+ private:
+  struct State {
+    bool ended = false, cancelled = false;
+    std::shared_ptr<void> value;
+    std::exception_ptr error;
+    std::function<void()> call;
+    std::shared_ptr<client::Transport::Call> under_way;
+  };
+  void end(std::shared_ptr<void> value, std::exception_ptr error);
+
+  base::Guarded<State> state_;
+  std::promise<void> end_;
+  std::shared_future<void> ended_ = end_.get_future().share();
+};
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace perdure
