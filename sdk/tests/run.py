@@ -23,6 +23,9 @@ def main():
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     processes.use_packages()
+    if options.server == "temporal":
+        import temporal_server
+        temporal_server.DYNAMIC_CONFIG["system.enableActivityEagerExecution"] = True
     with tempfile.TemporaryDirectory() as folder:
         data = pathlib.Path(folder) / "data"
         with processes.server_under_test(options.server, options.binary, data) as server:

@@ -3,6 +3,7 @@
 // be repeated. One whose first parameter is a Completion<R> returns at once and answers later.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -20,6 +21,8 @@ struct ActivityInfo {
   int attempt = 1;
   TimePoint scheduled_time{}, started_time{};
   Duration start_to_close_timeout{}, schedule_to_close_timeout{}, heartbeat_timeout{};
+  bool is_local = false;
+  std::map<std::string, Payload> headers{};
 };
 
 enum class CancelReason { kNone, kRequested, kGone, kPaused, kReset, kWorkerShutdown };

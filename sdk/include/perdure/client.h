@@ -28,6 +28,8 @@ struct ProfileOptions {
   bool environment = true;  // TEMPORAL_* variables, which stand over the file
 };
 
+class ClientInterceptor;  // perdure/interceptors.h
+
 struct ClientOptions {
   std::string address = "127.0.0.1:7233";
   std::string ns = "default";
@@ -40,6 +42,9 @@ struct ClientOptions {
   Duration connect_timeout = 10s;  // connect() gives up when no server has answered for so long
   std::shared_ptr<PayloadCodec> codec{};
   std::shared_ptr<Metrics> metrics{};  // of the client, and of workers made with it
+  std::vector<std::shared_ptr<ClientInterceptor>> interceptors{};  // the first is the outermost
+  // Messages and stack traces of failures go through the codec too, so that the server cannot read them.
+  bool encode_failures = false;
 
   // From a profile of temporal.toml and the environment: TEMPORAL_ADDRESS, _NAMESPACE, _API_KEY, _TLS,
   // _TLS_SERVER_NAME, _TLS_{SERVER_CA_CERT,CLIENT_CERT,CLIENT_KEY}_{PATH,DATA}, _GRPC_META_*. Throws Error

@@ -79,6 +79,10 @@ struct ChildOptions {
 };
 static_assert(std::is_trivially_copyable_v<ChildOptions>);
 
+// static constexpr Versioning versioning of a workflow class: what happens to its runs when a new version of
+// the worker is deployed.
+enum class Versioning { kUnspecified = 0, kPinned = 1, kAutoUpgrade = 2 };
+
 using Headers = std::map<std::string, Payload>;
 
 struct WorkflowInfo {

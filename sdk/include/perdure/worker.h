@@ -18,6 +18,15 @@
 namespace perdure {
 inline namespace v1 {
 
+class WorkerInterceptor;  // perdure/interceptors.h
+
+// Which version of which deployment a worker is.
+struct Deployment {
+  std::string name, build_id;
+  bool use_versioning = true;                                // false: only said, tasks are not routed by it
+  Versioning default_versioning = Versioning::kAutoUpgrade;  // of workflows that do not say theirs
+};
+
 struct WorkerOptions {
   std::string task_queue;
   int max_concurrent_activities = 100, max_concurrent_workflow_tasks = 100, workflow_threads = 0,
@@ -33,6 +42,10 @@ struct WorkerOptions {
   // the worker goes on with another thread. 0, or TEMPORAL_DEBUG in the environment: never.
   Duration deadlock_timeout = 2s;
   LogSink log{};  // empty: lines on standard error, without debug
+  int max_concurrent_local_activities = 100;
+  bool eager_activities = true;  // the server may hand out activities with the answer to a workflow task
+  std::optional<Deployment> deployment{};
+  std::vector<std::shared_ptr<WorkerInterceptor>> interceptors{};  // the first is the outermost
 };
 
 // Where activities run that are not to run where the worker's others do.
@@ -110,6 +123,23 @@ ActivityBody activity_body(Target target) {
   }
 }
 
+template <auto F>
+ActivityBody dynamic_activity_body() {
+  static_assert(std::is_same_v<typename Callee<F>::args, std::tuple<Payloads>> &&
+                    std::is_same_v<typename Callee<F>::context, ActivityContext>,
+                "perdure: a dynamic activity takes (ActivityContext&, Payloads)");
+  return [](ActivityTask& task, const Payloads& payloads) -> std::optional<Payloads> {
+    using R = typename Callee<F>::ret;
+    ActivityContext context(task);
+    if constexpr (std::is_void_v<R>) {
+      F(context, payloads);
+      return Payloads{encode_nothing()};
+    } else {
+      return Payloads{encode<R>(F(context, payloads))};
+    }
+  };
+}
+
 class WorkerCore;
 
 }  // namespace detail
@@ -160,6 +190,23 @@ class Worker {
     requires requires { D->name; }
   Worker& add(F implementation, ActivityRegistration registration = {}) {
     add_activity({D->name, detail::activity_body<D>(std::move(implementation)), registration});
+    return *this;
+  }
+
+  // Takes every workflow type, or activity type, that has nothing of its own: Task<R>(Context, Payloads), or
+  // a class with such a run; R(ActivityContext&, Payloads).
+  template <class W>
+  Worker& add_dynamic() {
+    add_workflow(detail::define_dynamic<W>());
+    return *this;
+  }
+  template <auto F>
+  Worker& add_dynamic() {
+    if constexpr (std::is_same_v<typename detail::Callee<F>::context, Context>) {
+      add_workflow(detail::define_dynamic<F>());
+    } else {
+      add_activity({"", detail::dynamic_activity_body<F>()});
+    }
     return *this;
   }
 

@@ -6,6 +6,8 @@
 #include "sdk/src/client/connection.h"
 #include "sdk/src/payload/convert.h"
 
+#include <perdure/interceptors.h>
+
 #include <temporal/api/errordetails/v1/message.pb.h>
 #include <temporal/api/workflowservice/v1/request_response.pb.h>
 
@@ -59,6 +61,28 @@ inline void fill_retry(const RetryPolicy& policy, temporal::api::common::v1::Ret
     convert::to_wire(policy.maximum_interval, out->mutable_maximum_interval());
   out->set_maximum_attempts(policy.maximum_attempts);
   for (const Text& one : policy.non_retryable_error_types) out->add_non_retryable_error_types(one.str());
+}
+
+// Makes a call through the client's interceptors; send(headers) returns something.
+template <class F>
+auto intercepted(Connection& connection, ClientCall call, F send) {
+  const auto& interceptors = connection.interceptors();
+  if (interceptors.empty()) return send(call.headers);
+  std::optional<std::invoke_result_t<F&, const Headers&>> result;
+  std::function<void(std::size_t)> enter = [&](std::size_t index) {
+    if (index == interceptors.size()) {
+      result.emplace(send(call.headers));
+    } else {
+      interceptors[index]->call(call, [&] { enter(index + 1); });
+    }
+  };
+  enter(0);
+  if (!result) throw Error("an interceptor kept a call back");
+  return std::move(*result);
+}
+template <class Message>
+void put_headers(const Headers& headers, Message* message) {
+  if (!headers.empty()) convert::to_wire(headers, message->mutable_header());
 }
 
 template <class Request>

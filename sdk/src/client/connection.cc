@@ -121,23 +121,49 @@ namespace {
 using WirePayloads = temporal::api::common::v1::Payloads;
 using Translate = std::function<Payloads(Payloads)>;
 
-void translate(google::protobuf::Message& message, const Translate& codec);
-
 // The body of an update's message.
-void translate_packed(google::protobuf::Any& any, const Translate& codec) {
+template <class F>
+void with_body(google::protobuf::Any& any, const F& use) {
   const std::string name = any.type_url().substr(any.type_url().rfind('/') + 1);
   const auto* type = google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(name);
   if (type == nullptr) return;
   const std::unique_ptr<google::protobuf::Message> body(
       google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
   if (!any.UnpackTo(body.get())) return;
-  translate(*body, codec);
+  use(*body);
   any.PackFrom(*body);
 }
 
+// The message and all that are in it; what stands in an Any too.
+template <class F>
+void visit(google::protobuf::Message& message, const F& use) {
+  use(message);
+  if (message.GetDescriptor() == google::protobuf::Any::descriptor()) {
+    auto& any = static_cast<google::protobuf::Any&>(message);
+    return with_body(any, [&](google::protobuf::Message& body) { visit(body, use); });
+  }
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const auto* field : fields) {
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      visit(*reflection.MutableMessage(&message, field), use);
+      continue;
+    }
+    for (int i = 0; i < reflection.FieldSize(message, field); ++i)
+      visit(*reflection.MutableRepeatedMessage(&message, field, i), use);
+  }
+}
+
+void translate(google::protobuf::Message& message, const Translate& codec);
+
 void translate(google::protobuf::Message& message, const Translate& codec) {
   namespace common = temporal::api::common::v1;
-  if (message.GetDescriptor() == common::SearchAttributes::descriptor()) return;
+  if (message.GetDescriptor() == common::SearchAttributes::descriptor() ||
+      message.GetDescriptor() == common::Header::descriptor()) {
+    return;
+  }
   if (message.GetDescriptor() == WirePayloads::descriptor()) {
     auto& payloads = static_cast<WirePayloads&>(message);
     const Payloads translated = codec(convert::from_wire(payloads));
@@ -152,7 +178,8 @@ void translate(google::protobuf::Message& message, const Translate& codec) {
     return convert::to_wire(translated.front(), &payload);
   }
   if (message.GetDescriptor() == google::protobuf::Any::descriptor()) {
-    return translate_packed(static_cast<google::protobuf::Any&>(message), codec);
+    return with_body(static_cast<google::protobuf::Any&>(message),
+                     [&](google::protobuf::Message& body) { translate(body, codec); });
   }
   const google::protobuf::Reflection& reflection = *message.GetReflection();
   std::vector<const google::protobuf::FieldDescriptor*> fields;
@@ -172,6 +199,12 @@ void translate(google::protobuf::Message& message, const Translate& codec) {
 }  // namespace
 
 void Connection::encode_all(google::protobuf::Message& message) const {
+  if (options_.encode_failures) {
+    visit(message, [](google::protobuf::Message& one) {
+      if (one.GetDescriptor() == temporal::api::failure::v1::Failure::descriptor())
+        convert::hide_text(static_cast<temporal::api::failure::v1::Failure*>(&one));
+    });
+  }
   if (!options_.codec) return;
   translate(message, [this](Payloads payloads) { return options_.codec->encode(std::move(payloads)); });
 }

@@ -23,6 +23,9 @@ class Connection {
   const std::string& identity() const { return options_.identity; }
   client::Transport& transport() { return *transport_; }
   const std::shared_ptr<Metrics>& metrics() const { return options_.metrics; }
+  const std::vector<std::shared_ptr<ClientInterceptor>>& interceptors() const {
+    return options_.interceptors;
+  }
 
   static std::string path(std::string_view method);  // of WorkflowService
 
@@ -48,7 +51,9 @@ class Connection {
   // What leaves and what arrives, through the codec if there is one.
   void encode(const Payloads& payloads, temporal::api::common::v1::Payloads* out) const;
   Payloads decode(const temporal::api::common::v1::Payloads& payloads) const;
-  // The same for every payload inside a message, but for search attributes, which the server must read.
+  // The same for every payload inside a message, but for search attributes, which the server must read, and
+  // headers, which go as their interceptors made them. encode_all() also hides failures if that was asked
+  // for.
   void encode_all(google::protobuf::Message& message) const;
   void decode_all(google::protobuf::Message& message) const;
 

@@ -16,7 +16,7 @@ UpdateOutcome read(Connection& connection, temporal::api::update::v1::Outcome ou
 }
 
 void fill_update(Connection& connection, const UpdateName& update, std::string_view handler,
-                 const Payloads& arguments, UpdateStage stage,
+                 const Payloads& arguments, const Headers& headers, UpdateStage stage,
                  service::UpdateWorkflowExecutionRequest& request) {
   request.set_namespace_(connection.ns());
   name({update.workflow_id, update.run_id}, request.mutable_workflow_execution());
@@ -28,6 +28,7 @@ void fill_update(Connection& connection, const UpdateName& update, std::string_v
   auto* input = request.mutable_request()->mutable_input();
   input->set_name(std::string(handler));
   connection.encode(arguments, input->mutable_args());
+  put_headers(headers, input);
 }
 
 bool reached(const service::UpdateWorkflowExecutionResponse& response, UpdateStage stage) {
@@ -64,38 +65,46 @@ SentUpdate sent(Connection& connection, UpdateName update,
 SentUpdate send_update(Connection& connection, UpdateName update, std::string_view handler,
                        Payloads arguments, UpdateStage stage) {
   if (update.id.empty()) update.id = new_request_id();
-  service::UpdateWorkflowExecutionRequest request;
-  fill_update(connection, update, handler, arguments, stage, request);
-  for (;;) {  // the server answers after a while even if the stage is not reached
-    const auto response = translated({update.workflow_id, update.run_id}, [&] {
-      return connection.call<service::UpdateWorkflowExecutionResponse>("UpdateWorkflowExecution", request,
-                                                                       Connection::kLongPollTimeout);
-    });
-    if (reached(response, stage)) return sent(connection, std::move(update), response);
-  }
+  ClientCall call{ClientVerb::kUpdate, update.workflow_id, std::string(handler), &arguments, {}};
+  return intercepted(connection, std::move(call), [&](const Headers& headers) {
+    service::UpdateWorkflowExecutionRequest request;
+    fill_update(connection, update, handler, arguments, headers, stage, request);
+    for (;;) {  // the server answers after a while even if the stage is not reached
+      const auto response = translated({update.workflow_id, update.run_id}, [&] {
+        return connection.call<service::UpdateWorkflowExecutionResponse>("UpdateWorkflowExecution", request,
+                                                                         Connection::kLongPollTimeout);
+      });
+      if (reached(response, stage)) return sent(connection, update, response);
+    }
+  });
 }
 
 SentUpdate update_with_start(Connection& connection, std::string_view type, const StartOptions& options,
                              Payloads arguments, std::string update_id, std::string_view handler,
                              Payloads update_arguments, UpdateStage stage) {
   const UpdateName update{options.id, {}, update_id.empty() ? new_request_id() : std::move(update_id)};
-  service::ExecuteMultiOperationRequest request;
-  request.set_namespace_(connection.ns());
-  fill_start(connection, type, options, arguments, *request.add_operations()->mutable_start_workflow());
-  fill_update(connection, update, handler, update_arguments, stage,
-              *request.add_operations()->mutable_update_workflow());
-  for (;;) {
-    service::ExecuteMultiOperationResponse response;
-    try {
-      response = connection.call<service::ExecuteMultiOperationResponse>("ExecuteMultiOperation", request,
-                                                                         Connection::kLongPollTimeout);
-    } catch (const RpcError& error) {
-      rethrow_multi(options.id, error);
+  ClientCall call{ClientVerb::kUpdateWithStart, options.id, std::string(handler), &update_arguments, {}};
+  return intercepted(connection, std::move(call), [&](const Headers& headers) {
+    service::ExecuteMultiOperationRequest request;
+    request.set_namespace_(connection.ns());
+    auto* start = request.add_operations()->mutable_start_workflow();
+    fill_start(connection, type, options, arguments, *start);
+    put_headers(headers, start);
+    fill_update(connection, update, handler, update_arguments, headers, stage,
+                *request.add_operations()->mutable_update_workflow());
+    for (;;) {
+      service::ExecuteMultiOperationResponse response;
+      try {
+        response = connection.call<service::ExecuteMultiOperationResponse>("ExecuteMultiOperation", request,
+                                                                           Connection::kLongPollTimeout);
+      } catch (const RpcError& error) {
+        rethrow_multi(options.id, error);
+      }
+      if (response.responses_size() < 2) throw Error("the server answered an update-with-start by half");
+      const auto& updated = response.responses(1).update_workflow();
+      if (reached(updated, stage)) return sent(connection, update, updated);
     }
-    if (response.responses_size() < 2) throw Error("the server answered an update-with-start by half");
-    const auto& updated = response.responses(1).update_workflow();
-    if (reached(updated, stage)) return sent(connection, update, updated);
-  }
+  });
 }
 
 UpdateOutcome wait_for_update(Connection& connection, const UpdateName& update) {

@@ -7,50 +7,67 @@ namespace detail {
 
 std::string start_workflow(Connection& connection, std::string_view type, const StartOptions& options,
                            Payloads arguments) {
-  service::StartWorkflowExecutionRequest request;
-  fill_start(connection, type, options, arguments, request);
-  return translated({options.id, {}}, [&] {
-    return connection.call<service::StartWorkflowExecutionResponse>("StartWorkflowExecution", request)
-        .run_id();
+  ClientCall call{ClientVerb::kStart, options.id, std::string(type), &arguments, {}};
+  return intercepted(connection, std::move(call), [&](const Headers& headers) {
+    service::StartWorkflowExecutionRequest request;
+    fill_start(connection, type, options, arguments, request);
+    put_headers(headers, &request);
+    return translated({options.id, {}}, [&] {
+      return connection.call<service::StartWorkflowExecutionResponse>("StartWorkflowExecution", request)
+          .run_id();
+    });
   });
 }
 
 std::string signal_with_start(Connection& connection, std::string_view type, const StartOptions& options,
                               Payloads arguments, std::string_view signal, Payloads signal_arguments) {
-  service::SignalWithStartWorkflowExecutionRequest request;
-  fill_start(connection, type, options, arguments, request);
-  request.set_signal_name(std::string(signal));
-  connection.encode(signal_arguments, request.mutable_signal_input());
-  return translated({options.id, {}}, [&] {
-    return connection
-        .call<service::SignalWithStartWorkflowExecutionResponse>("SignalWithStartWorkflowExecution", request)
-        .run_id();
+  ClientCall call{ClientVerb::kSignalWithStart, options.id, std::string(signal), &signal_arguments, {}};
+  return intercepted(connection, std::move(call), [&](const Headers& headers) {
+    service::SignalWithStartWorkflowExecutionRequest request;
+    fill_start(connection, type, options, arguments, request);
+    request.set_signal_name(std::string(signal));
+    connection.encode(signal_arguments, request.mutable_signal_input());
+    put_headers(headers, &request);
+    return translated({options.id, {}}, [&] {
+      return connection
+          .call<service::SignalWithStartWorkflowExecutionResponse>("SignalWithStartWorkflowExecution",
+                                                                   request)
+          .run_id();
+    });
   });
 }
 
 void signal_workflow(Connection& connection, const ExecutionName& execution, std::string_view signal,
                      Payloads arguments) {
-  service::SignalWorkflowExecutionRequest request;
-  request.set_namespace_(connection.ns());
-  name(execution, request.mutable_workflow_execution());
-  request.set_signal_name(std::string(signal));
-  connection.encode(arguments, request.mutable_input());
-  request.set_identity(connection.identity());
-  request.set_request_id(new_request_id());
-  translated(execution, [&] {
-    return connection.call<service::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", request);
+  ClientCall call{ClientVerb::kSignal, execution.id, std::string(signal), &arguments, {}};
+  (void)intercepted(connection, std::move(call), [&](const Headers& headers) {
+    service::SignalWorkflowExecutionRequest request;
+    request.set_namespace_(connection.ns());
+    name(execution, request.mutable_workflow_execution());
+    request.set_signal_name(std::string(signal));
+    connection.encode(arguments, request.mutable_input());
+    put_headers(headers, &request);
+    request.set_identity(connection.identity());
+    request.set_request_id(new_request_id());
+    return translated(execution, [&] {
+      return connection.call<service::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", request);
+    });
   });
 }
 
 Payloads query_workflow(Connection& connection, const ExecutionName& execution, std::string_view query,
                         Payloads arguments) {
-  service::QueryWorkflowRequest request;
-  request.set_namespace_(connection.ns());
-  name(execution, request.mutable_execution());
-  request.mutable_query()->set_query_type(std::string(query));
-  connection.encode(arguments, request.mutable_query()->mutable_query_args());
-  const auto response = translated(
-      execution, [&] { return connection.call<service::QueryWorkflowResponse>("QueryWorkflow", request); });
+  ClientCall call{ClientVerb::kQuery, execution.id, std::string(query), &arguments, {}};
+  const auto response = intercepted(connection, std::move(call), [&](const Headers& headers) {
+    service::QueryWorkflowRequest request;
+    request.set_namespace_(connection.ns());
+    name(execution, request.mutable_execution());
+    request.mutable_query()->set_query_type(std::string(query));
+    connection.encode(arguments, request.mutable_query()->mutable_query_args());
+    put_headers(headers, request.mutable_query());
+    return translated(
+        execution, [&] { return connection.call<service::QueryWorkflowResponse>("QueryWorkflow", request); });
+  });
   if (response.has_query_rejected())
     throw QueryRejected("the query was rejected: the workflow is not running");
   return connection.decode(response.query_result());

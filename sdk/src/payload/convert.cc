@@ -36,7 +36,23 @@ std::exception_ptr application(const WireFailure& wire, std::exception_ptr cause
   return made(ApplicationFailure(wire.message(), std::move(options)), wire);
 }
 
+// What encoded_attributes of a failure holds, as the other SDKs write it.
+struct HiddenText {
+  std::string message, stack_trace;
+};
+
 std::exception_ptr read(const WireFailure& wire, int depth) {
+  if (wire.has_encoded_attributes()) {
+    WireFailure shown = wire;
+    shown.clear_encoded_attributes();
+    try {
+      const auto hidden = perdure::detail::decode<HiddenText>(from_wire(wire.encoded_attributes()));
+      shown.set_message(hidden.message);
+      shown.set_stack_trace(hidden.stack_trace);
+    } catch (const PayloadError&) {  // not for us
+    }
+    return read(shown, depth);
+  }
   std::exception_ptr cause;
   if (wire.has_cause() && depth < kMaxDepth) cause = read(wire.cause(), depth + 1);
   switch (wire.failure_info_case()) {
@@ -170,6 +186,14 @@ std::exception_ptr from_wire(const WireFailure& failure) {
 }
 void to_wire(const std::exception_ptr& error, WireFailure* out) {
   write(error, out, 0);
+}
+
+void hide_text(WireFailure* failure) {
+  if (failure->has_encoded_attributes()) return;
+  const HiddenText text{failure->message(), failure->stack_trace()};
+  to_wire(perdure::detail::encode(text), failure->mutable_encoded_attributes());
+  failure->set_message("Encoded failure");
+  failure->clear_stack_trace();
 }
 
 void to_wire(const std::map<std::string, Payload>& headers, api::common::v1::Header* out) {

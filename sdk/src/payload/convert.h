@@ -25,6 +25,9 @@ std::exception_ptr from_wire(const temporal::api::failure::v1::Failure& failure)
 // class.
 void to_wire(const std::exception_ptr& error, temporal::api::failure::v1::Failure* out);
 
+// Moves the text of a failure to where a codec hides it; from_wire() finds it there.
+void hide_text(temporal::api::failure::v1::Failure* failure);
+
 void to_wire(const std::map<std::string, Payload>& headers, temporal::api::common::v1::Header* out);
 std::map<std::string, Payload> from_wire(const temporal::api::common::v1::Header& header);
 void to_wire(Duration duration, google::protobuf::Duration* out);

@@ -300,11 +300,15 @@ bool Replay::append(google::protobuf::RepeatedPtrField<Event> events) {
 void Replay::record(std::vector<Command> commands) {
   recorded_.clear();
   rejections_.clear();
+  record_more(std::move(commands));
+  activated_ = true;
+}
+
+void Replay::record_more(std::vector<Command> commands) {
   for (Command& command : commands) {
     auto& list = command.kind == CommandKind::kRejectUpdate ? rejections_ : recorded_;
     list.push_back(std::move(command));
   }
-  activated_ = true;
 }
 
 void Replay::take_back() {

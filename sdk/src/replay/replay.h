@@ -94,8 +94,8 @@ struct Activation {
   std::int64_t started_event_id = 0;
   std::int64_t history_bytes = 0;
   bool continue_as_new_suggested = false;
-  std::vector<std::string> patches;        // that history has for this task's commands
-  std::vector<const Event*> side_effects;  // their markers among this task's commands, in order
+  std::vector<std::string> patches;            // that history has for this task's commands
+  std::vector<const Event*> side_effects;      // their markers among this task's commands, in order
   std::vector<const Event*> local_activities;  // likewise: what they ended with
   std::string build_id;                        // of the worker that completed this task, if history has it
   std::vector<Job> jobs;
@@ -124,6 +124,9 @@ class Replay {
 
   // What the code answered to the activation that next() returned.
   void record(std::vector<Command> commands);
+
+  // And then, in the same workflow task.
+  void record_more(std::vector<Command> commands);
 
   // The commands recorded last, ready to be sent. They stay recorded: the history of the next task has them.
   std::vector<temporal::api::command::v1::Command> commands() const;

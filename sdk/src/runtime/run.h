@@ -106,6 +106,7 @@ class Run final : public LogTarget {
   std::vector<std::uint64_t> cancelled_local_activities() { return std::exchange(cancelled_locals_, {}); }
   // Some are not resolved: the workflow task is not over.
   bool waits_for_local_activities() const;
+  bool awaits_local(std::uint64_t sequence) const { return !closed_ && pending_.contains(sequence); }
   // Goes on with a result; throws like activate(). The commands that were recorded since.
   std::vector<replay::Command> resolve_local(std::uint64_t sequence, const LocalResult& result);
 

@@ -24,7 +24,8 @@ ActivityTask::ActivityTask(const Settings& settings, const service::PollActivity
       timers_(*settings.timers),
       identity_(settings.identity),
       log_(settings.log),
-      meter_(settings.meter) {
+      meter_(settings.meter),
+      interceptors_(settings.interceptors) {
   info_.activity_id = task.activity_id();
   info_.activity_type = task.activity_type().name();
   info_.task_token = task.task_token();
@@ -39,6 +40,7 @@ ActivityTask::ActivityTask(const Settings& settings, const service::PollActivity
   info_.start_to_close_timeout = convert::from_wire(task.start_to_close_timeout());
   info_.schedule_to_close_timeout = convert::from_wire(task.schedule_to_close_timeout());
   info_.heartbeat_timeout = convert::from_wire(task.heartbeat_timeout());
+  info_.headers = convert::from_wire(task.header());
   input_ = connection_.decode(task.input());
   last_heartbeat_ = connection_.decode(task.heartbeat_details());
 }
@@ -52,12 +54,34 @@ void ActivityTask::run(const ActivityBody* body, std::function<void()> done) {
       throw ApplicationFailure("no activity is registered as '" + info_.activity_type + "' on this worker",
                                "NotFoundError");
     }
-    if (const std::optional<Payloads> result = (*body)(*this, input_)) succeed(*result);
+    if (const std::optional<Payloads> result = call(*body)) succeed(*result);
   } catch (const LeftToOthers&) {
     leave();
   } catch (...) {
     fail(std::current_exception());
   }
+}
+
+// The body, inside the interceptors.
+std::optional<Payloads> ActivityTask::call(const ActivityBody& body) {
+  if (interceptors_.empty()) return body(*this, input_);
+  std::optional<Payloads> result;
+  ActivityContext context(*this);
+  std::function<void(std::size_t)> enter = [&](std::size_t index) {
+    if (index == interceptors_.size()) {
+      result = body(*this, input_);
+    } else {
+      interceptors_[index]->activity(context, [&] { enter(index + 1); });
+    }
+  };
+  enter(0);
+  return result;
+}
+
+void ActivityTask::run_locally(Payloads input, LocalReport report) {
+  info_.is_local = true;
+  input_ = std::move(input);
+  local_ = std::move(report);
 }
 
 bool ActivityTask::end(std::optional<Payloads>* unsent) {
@@ -82,6 +106,11 @@ void ActivityTask::report(const char* method, const google::protobuf::Message& r
 }
 
 void ActivityTask::succeed(const Payloads& result) {
+  if (local_) {
+    if (!end(nullptr)) return;
+    local_(result, nullptr);
+    return done_();
+  }
   auto completed = request<service::RespondActivityTaskCompletedRequest>();
   try {
     connection_.encode(result, completed.mutable_result());
@@ -119,6 +148,11 @@ void ActivityTask::log(LogLevel level, std::string_view event, std::initializer_
 }
 
 void ActivityTask::fail(const std::exception_ptr& error) {
+  if (local_) {
+    if (!end(nullptr)) return;
+    local_({}, error);
+    return done_();
+  }
   std::optional<Payloads> unsent;
   if (!end(&unsent) || report_cancelled(error)) return;
   count_execution(true);
@@ -151,6 +185,10 @@ bool ActivityTask::report_cancelled(const std::exception_ptr& error) {
 }
 
 void ActivityTask::leave() {
+  if (local_) {
+    return fail(std::make_exception_ptr(
+        ApplicationFailure("a local activity cannot be left for others to complete", "NotSupported", true)));
+  }
   if (end(nullptr)) when_idle(done_);
 }
 
@@ -179,6 +217,7 @@ base::Duration ActivityTask::heartbeat_pause() const {
 }
 
 void ActivityTask::heartbeat(Payloads details) {
+  if (local_) return;
   if (simulation_ && simulation_->heartbeat) return simulation_->heartbeat(details);
   const bool now = heartbeats_.with([&](Heartbeats& heartbeats) {
     if (heartbeats.ended) return false;

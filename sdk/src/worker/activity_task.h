@@ -16,6 +16,7 @@
 #include "sdk/src/observe/meter.h"
 
 #include <perdure/activity.h>
+#include <perdure/interceptors.h>
 #include <perdure/worker.h>
 #include <temporal/api/workflowservice/v1/request_response.pb.h>
 
@@ -37,6 +38,7 @@ class ActivityTask final : public LogTarget, public std::enable_shared_from_this
     std::string identity, task_queue;
     LogSink log;
     observe::Meter meter;
+    std::vector<std::shared_ptr<WorkerInterceptor>> interceptors;
   };
   ActivityTask(const Settings& settings,
                const temporal::api::workflowservice::v1::PollActivityTaskQueueResponse& task);
@@ -49,6 +51,10 @@ class ActivityTask final : public LogTarget, public std::enable_shared_from_this
   void succeed(const Payloads& result);
   void fail(const std::exception_ptr& error);
   void leave();  // somebody else reports it
+
+  // A local activity: nothing of it goes to the server, its end is reported here. Before run().
+  using LocalReport = std::function<void(Payloads result, std::exception_ptr error)>;
+  void run_locally(Payloads input, LocalReport report);
 
   // Asks the code to end. Any thread.
   void stop(CancelReason reason);
@@ -74,6 +80,7 @@ class ActivityTask final : public LogTarget, public std::enable_shared_from_this
   };
   // False: the attempt had ended already. `unsent` is the last heartbeat if the server has not heard it.
   bool end(std::optional<Payloads>* unsent);
+  std::optional<Payloads> call(const ActivityBody& body);
   template <class Request>
   Request request() const;
   void report(const char* method, const google::protobuf::Message& request);
@@ -91,6 +98,8 @@ class ActivityTask final : public LogTarget, public std::enable_shared_from_this
   const Simulation* simulation_ = nullptr;
   const LogSink log_;
   const observe::Meter meter_;
+  const std::vector<std::shared_ptr<WorkerInterceptor>> interceptors_;
+  LocalReport local_;
   ActivityInfo info_;
   base::Time began_{};
   Payloads input_, last_heartbeat_;

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/signals.h"
 #include "sdk/src/payload/convert.h"
+#include "sdk/src/worker/deployment.h"
 
 namespace perdure {
 inline namespace v1 {
@@ -95,6 +96,7 @@ void WorkerCore::start() {
   instance_key_ = base::Random(base::random_seed()).uuid();
   activity_rate_ = worker::Rate(options_.max_activities_per_second);
   control_ = base::make_thread_executor("perdure-worker", base::system_clock());
+  open_locals();
   if (!workflows_->empty()) open_lanes();
   meter_.count(observe::metric::kWorkerStart);
   control_->run_and_wait([this] {
@@ -133,6 +135,13 @@ std::shared_ptr<worker::WorkflowLane> WorkerCore::new_lane(std::size_t index) {
   settings.log = options_.log;
   settings.meter = meter_;
   settings.cached_runs = cached_runs_;
+  settings.locals = locals_.get();
+  settings.interceptors = options_.interceptors;
+  settings.deployment = options_.deployment;
+  if (options_.eager_activities && options_.max_activities_per_second <= 0) {
+    settings.reserve_eager = [this](const std::string& type) { return reserve_eager(type); };
+    settings.end_eager = [this](std::string task) { end_eager(std::move(task)); };
+  }
   auto lane = std::make_shared<worker::WorkflowLane>(text({"workflow-", std::to_string(index)}), settings);
   if (stopping_) lane->begin_stop();
   return lane;
@@ -203,7 +212,8 @@ bool WorkerCore::has_slot(Queue queue) const {
     return found == polling_.end() ? 0 : found->second;
   };
   if (queue == Queue::kActivity) {
-    return static_cast<int>(running_.size()) + count(Queue::kActivity) < options_.max_concurrent_activities;
+    return static_cast<int>(running_.size()) + eager_.load() + count(Queue::kActivity) <
+           options_.max_concurrent_activities;
   }
   // One is kept for each of the two queues.
   return workflow_tasks_ + count(queue) < std::max(options_.max_concurrent_workflow_tasks, 1);
@@ -236,6 +246,7 @@ std::string WorkerCore::poll_request(Queue queue) const {
     request.mutable_task_queue()->set_kind(queue == Queue::kSticky ? enums::TASK_QUEUE_KIND_STICKY
                                                                    : enums::TASK_QUEUE_KIND_NORMAL);
     if (queue == Queue::kSticky) request.mutable_task_queue()->set_normal_name(options_.task_queue);
+    if (options_.deployment) worker::to_wire(*options_.deployment, request.mutable_deployment_options());
     return request.SerializeAsString();
   };
   if (queue == Queue::kActivity) {
@@ -347,18 +358,62 @@ bool WorkerCore::workflow_task(const std::string& bytes) {
 bool WorkerCore::activity_task(const std::string& bytes) {
   service::PollActivityTaskQueueResponse response;
   if (!response.ParseFromString(bytes) || response.task_token().empty()) return false;
-  const ActivityTask::Settings settings{connection_.get(),   control_.get(), options_.identity,
-                                        options_.task_queue, options_.log,   meter_};
-  auto task = std::make_shared<ActivityTask>(settings, response);
-  task->simulate(simulation_);
+  auto task = new_task(response);
   running_.insert(task);
+  busy_slots_.store(static_cast<int>(running_.size()));
   meter_.took(observe::metric::kActivityScheduleToStart,
               std::chrono::nanoseconds(convert::from_wire(response.started_time()) -
                                        convert::from_wire(response.current_attempt_scheduled_time())),
               {{"activity_type", task->info().activity_type}});
-  const auto found = activities_.find(task->info().activity_type);
-  run_activity(task, found == activities_.end() ? nullptr : &found->second);
+  run_activity(task, find_activity(task->info().activity_type));
   return true;
+}
+
+std::shared_ptr<ActivityTask> WorkerCore::new_task(const service::PollActivityTaskQueueResponse& response) {
+  const ActivityTask::Settings settings{connection_.get(),    control_.get(), options_.identity,
+                                        options_.task_queue,  options_.log,   meter_,
+                                        options_.interceptors};
+  auto task = std::make_shared<ActivityTask>(settings, response);
+  task->simulate(simulation_);
+  return task;
+}
+
+const ActivityDefinition* WorkerCore::find_activity(const std::string& type) const {
+  auto found = activities_.find(type);
+  if (found == activities_.end()) found = activities_.find("");  // a dynamic one
+  return found == activities_.end() ? nullptr : &found->second;
+}
+
+void WorkerCore::open_locals() {
+  worker::LocalActivities::Host host;
+  host.control = control_.get();
+  host.make_task = [this](const auto& response) { return new_task(response); };
+  host.run = [this](const std::string& type, std::function<void(const ActivityBody*)> work) {
+    const ActivityDefinition* definition = find_activity(type);
+    run_somewhere(definition, [work = std::move(work), definition] {
+      work(definition == nullptr ? nullptr : &definition->body);
+    });
+  };
+  host.changed = [this] { check_ended(); };
+  host.limit = options_.max_concurrent_local_activities;
+  locals_ = std::make_unique<worker::LocalActivities>(std::move(host));
+}
+
+// A slot for an activity that the server may send with its answer to a workflow task.
+bool WorkerCore::reserve_eager(const std::string& type) {
+  if (find_activity(type) == nullptr) return false;
+  if (eager_.fetch_add(1) + busy_slots_.load() < options_.max_concurrent_activities) return true;
+  eager_.fetch_sub(1);
+  return false;
+}
+
+void WorkerCore::end_eager(std::string task) {
+  control_->post(base::Lane::kCompletion, 0, [this, task = std::move(task)] {
+    eager_.fetch_sub(1);
+    if (!task.empty()) activity_task(task);
+    fill(Queue::kActivity);
+    check_ended();
+  });
 }
 
 void WorkerCore::run_activity(const std::shared_ptr<ActivityTask>& task,
@@ -366,6 +421,7 @@ void WorkerCore::run_activity(const std::shared_ptr<ActivityTask>& task,
   const auto ended = [this, task] {
     control_->post(base::Lane::kCompletion, 0, [this, task] {
       running_.erase(task);
+      busy_slots_.store(static_cast<int>(running_.size()));
       show_slots();
       fill(Queue::kActivity);
       check_ended();
@@ -374,6 +430,10 @@ void WorkerCore::run_activity(const std::shared_ptr<ActivityTask>& task,
   auto work = [task, body = definition == nullptr ? nullptr : &definition->body, ended] {
     task->run(body, ended);
   };
+  run_somewhere(definition, std::move(work));
+}
+
+void WorkerCore::run_somewhere(const ActivityDefinition* definition, std::function<void()> work) {
   Executor* executor = options_.activity_executor;
   if (definition != nullptr && definition->registration.executor != nullptr)
     executor = definition->registration.executor;
@@ -433,11 +493,13 @@ void WorkerCore::give_up_polls() {
 
 void WorkerCore::stop_activities() {
   for (const auto& task : running_) task->stop(CancelReason::kWorkerShutdown);
+  locals_->stop();
 }
 
 void WorkerCore::check_ended() {
   if (changed_) changed_();
-  if (!stopping_ || over_ || telling_server_ || !polls_.empty() || workflow_tasks_ > 0 || !running_.empty())
+  if (!stopping_ || over_ || telling_server_ || !polls_.empty() || workflow_tasks_ > 0 || !running_.empty() ||
+      !locals_->idle() || eager_.load() > 0)
     return;
   if (std::any_of(polling_.begin(), polling_.end(), [](const auto& one) { return one.second > 0; })) return;
   over_ = true;

@@ -13,6 +13,7 @@
 #include "base/executor.h"
 #include "sdk/src/client/connection.h"
 #include "sdk/src/worker/activity_task.h"
+#include "sdk/src/worker/local_activities.h"
 #include "sdk/src/worker/rate.h"
 #include "sdk/src/worker/workflow_lane.h"
 
@@ -39,9 +40,11 @@ class WorkerCore {
   // In the place of one of that name, or new. Before start().
   void replace(ActivityDefinition definition);
 
-  // For a clock that is simulated, before start(): `changed` is called whenever the answer of at_rest() may have changed.
+  // For a clock that is simulated, before start(): `changed` is called whenever the answer of at_rest() may
+  // have changed.
   void simulate(const Simulation* simulation, std::function<void()> changed);
-  // The polls that wait and the activities that run, when nothing else is under way. Any thread but the worker's own.
+  // The polls that wait and the activities that run, when nothing else is under way. Any thread but the
+  // worker's own.
   struct Rest {
     int polls = 0, activities = 0;
   };
@@ -75,7 +78,14 @@ class WorkerCore {
   bool workflow_task(const std::string& bytes);  // false: there was none
   bool activity_task(const std::string& bytes);  // false: there was none
   void run_activity(const std::shared_ptr<ActivityTask>& task, const ActivityDefinition* definition);
+  void run_somewhere(const ActivityDefinition* definition, std::function<void()> work);
   void run_on_own_thread(std::function<void()> work);
+  std::shared_ptr<ActivityTask> new_task(
+      const temporal::api::workflowservice::v1::PollActivityTaskQueueResponse&);
+  const ActivityDefinition* find_activity(const std::string& type) const;
+  void open_locals();
+  bool reserve_eager(const std::string& type);  // any thread
+  void end_eager(std::string task);             // any thread
   void fill_when_rate_allows();
   void begin_stop();
   void give_up_polls();
@@ -106,6 +116,8 @@ class WorkerCore {
   int workflow_tasks_ = 0;
   std::set<std::shared_ptr<ActivityTask>, std::owner_less<std::shared_ptr<ActivityTask>>> running_;
   std::vector<std::unique_ptr<ActivityThread>> threads_;
+  std::unique_ptr<worker::LocalActivities> locals_;
+  std::atomic<int> eager_ = 0, busy_slots_ = 0;  // activities that the server may still send; that run
   worker::Rate activity_rate_;
   bool waiting_for_rate_ = false, telling_server_ = false;
   bool stopping_ = false, over_ = false;

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "sdk/src/payload/convert.h"
+#include "sdk/src/worker/deployment.h"
 
 namespace perdure::worker {
 
@@ -10,7 +11,10 @@ namespace enums = temporal::api::enums::v1;
 namespace {
 
 constexpr char kSdkName[] = "perdure-cpp", kSdkVersion[] = "0.1.0";
-constexpr int kContractFlag = 1;                // the scheduling contract of src/runtime/run.h
+constexpr int kContractFlag = 1;  // the scheduling contract of src/runtime/run.h
+constexpr base::Duration kKeepResults = std::chrono::seconds(20);  // for a task that should come at once
+constexpr Duration kDefaultTaskTimeout = 10s;
+constexpr int kMostEager = 3;                   // activities of one workflow task
 constexpr std::size_t kBytesOfRun = 16 * 1024;  // of a cached run besides its frames
 
 class NonDeterministic : public std::runtime_error {
@@ -31,7 +35,8 @@ struct QueryAnswer {
 QueryAnswer ask(detail::Run& run, const temporal::api::query::v1::WorkflowQuery& query) {
   QueryAnswer answer;
   try {
-    answer.result = run.query(query.query_type(), convert::from_wire(query.query_args()));
+    answer.result = run.query(query.query_type(), convert::from_wire(query.query_args()),
+                              convert::from_wire(query.header()));
     answer.ok = true;
   } catch (...) {
     answer.error = std::current_exception();
@@ -116,10 +121,33 @@ void WorkflowLane::handle_next() {
   current_.reset();
 }
 
+template <class F>
+void WorkflowLane::guarded(const std::string& run_id, F code) {
+  const Work work = *current_;
+  try {
+    code();
+  } catch (const GivenUp&) {
+    settings_.cached_runs->fetch_sub(static_cast<int>(cache_.size()));
+    by_run_.clear();
+    cache_.clear();
+    came_back_.store(true);
+  } catch (const NonDeterministic&) {
+    fail(*work.task, std::current_exception(), false, work.done);
+    evict(run_id);
+  } catch (...) {
+    fail(*work.task, std::current_exception(), true, work.done);
+    evict(run_id);
+  }
+}
+
 void WorkflowLane::handle(Task& task, Done done) {
   const std::string run_id = task.workflow_execution().run_id();
-  try {
+  guarded(run_id, [&] {
     settings_.connection->decode_all(task);
+    Cached* busy = find(run_id);
+    if (busy != nullptr && busy->busy() && task.has_query())
+      return answer_query(*busy, task, std::move(done));
+    if (busy != nullptr && busy->open) evict(run_id);  // the server has given its task up
     Cached& cached = load(task);
     cached.replay.offer(std::move(*task.mutable_messages()));
     advance(cached);
@@ -127,23 +155,17 @@ void WorkflowLane::handle(Task& task, Done done) {
       answer_query(cached, task, std::move(done));
     } else {
       cached.previous_started_event_id = task.previous_started_event_id();
-      complete(cached, task, std::move(done));
+      go_on(cached);
     }
-    if (settings_.sticky_queue.empty() || cached.run->closed()) evict(run_id);
+    if (!cached.busy() && (settings_.sticky_queue.empty() || cached.run->closed())) evict(run_id);
     evict_surplus();
     settings_.meter.gauge(observe::metric::kStickyCacheSize, settings_.cached_runs->load());
-  } catch (const GivenUp&) {
-    settings_.cached_runs->fetch_sub(static_cast<int>(cache_.size()));
-    by_run_.clear();
-    cache_.clear();
-    came_back_.store(true);
-  } catch (const NonDeterministic&) {
-    fail(task, std::current_exception(), false, std::move(done));
-    evict(run_id);
-  } catch (...) {
-    fail(task, std::current_exception(), true, std::move(done));
-    evict(run_id);
-  }
+  });
+}
+
+WorkflowLane::Cached* WorkflowLane::find(const std::string& run_id) {
+  const auto found = by_run_.find(run_id);
+  return found == by_run_.end() ? nullptr : &*found->second;
 }
 
 // The run with the task's history appended, rebuilt from the first event when it is not here.
@@ -155,7 +177,8 @@ WorkflowLane::Cached& WorkflowLane::load(Task& task) {
     for (auto& event : *rest.mutable_events()) *history.add_events() = std::move(event);
   }
   if (const auto found = by_run_.find(run_id); found != by_run_.end()) {
-    const bool restart = history.events_size() > 0 && history.events(0).event_id() == 1;
+    const bool restart =
+        history.events_size() > 0 && history.events(0).event_id() == 1 && !found->second->busy();
     if (!restart && follows(*found->second, task) &&
         found->second->replay.append(*history.mutable_events())) {
       cache_.splice(cache_.end(), cache_, found->second);
@@ -180,13 +203,16 @@ WorkflowLane::Cached& WorkflowLane::load(Task& task) {
   settings_.cached_runs->fetch_add(1);
   by_run_.emplace(run_id, std::prev(cache_.end()));
   fresh.run_id = run_id;
+  fresh.serial = ++last_serial_;
   detail::RunSettings settings;
   settings.definitions = settings_.definitions.get();
   settings.place = &place_;
   settings.info.workflow_id = task.workflow_execution().workflow_id();
   settings.info.run_id = run_id;
   settings.info.ns = settings_.connection->ns();
+  if (settings_.deployment) settings.info.build_id = settings_.deployment->build_id;
   settings.log = settings_.log;
+  settings.interceptors = settings_.interceptors;
   fresh.run = std::make_unique<detail::Run>(std::move(settings));
   fresh.replay.append(*history.mutable_events());
   return fresh;
@@ -252,26 +278,36 @@ std::invoke_result_t<F&> WorkflowLane::run_code(F code) {
 void WorkflowLane::evict(const std::string& run_id) {
   const auto found = by_run_.find(run_id);
   if (found == by_run_.end()) return;
+  Cached& cached = *found->second;
+  for (const auto& [sequence, call] : cached.locals) settings_.locals->forget(call);
+  executor_->cancel(cached.heartbeat);
+  const std::optional<Work> open = std::move(cached.open);
   cache_.erase(found->second);
   by_run_.erase(found);
   settings_.cached_runs->fetch_sub(1);
+  if (open) open->done();
 }
 
 void WorkflowLane::evict_surplus() {
   std::size_t bytes = 0;
   for (const Cached& cached : cache_) bytes += kBytesOfRun + cached.run->bytes();
-  while (bytes > settings_.cache_bytes && !cache_.empty()) {
-    bytes -= kBytesOfRun + cache_.front().run->bytes();
-    evict(std::string(cache_.front().run_id));
+  const base::Time old = base::system_clock().now() - kKeepResults;
+  for (auto it = cache_.begin(); bytes > settings_.cache_bytes && it != cache_.end();) {
+    const Cached& cached = *it++;
+    if (cached.open || !cached.locals.empty() || (!cached.results.empty() && cached.last_result > old))
+      continue;
+    bytes -= kBytesOfRun + cached.run->bytes();
+    evict(std::string(cached.run_id));
     settings_.meter.count(observe::metric::kStickyCacheForcedEviction);
   }
 }
 
-void WorkflowLane::complete(Cached& cached, const Task& task, Done done) {
+void WorkflowLane::complete(Cached& cached, const Task& task, Done done, bool more) {
   service::RespondWorkflowTaskCompletedRequest request;
   request.set_namespace_(settings_.connection->ns());
   request.set_task_token(task.task_token());
   request.set_identity(settings_.identity);
+  request.set_force_create_new_workflow_task(more);
   for (auto& command : cached.replay.commands()) *request.add_commands() = std::move(command);
   for (auto& message : cached.replay.messages()) *request.add_messages() = std::move(message);
   for (const auto& [id, query] : task.queries()) {
@@ -285,21 +321,156 @@ void WorkflowLane::complete(Cached& cached, const Task& task, Done done) {
       result.set_error_message(result.failure().message());
     }
   }
-  if (!settings_.sticky_queue.empty() && !cached.run->closed() && !stopping_.load()) {
-    auto* sticky = request.mutable_sticky_attributes();
-    sticky->mutable_worker_task_queue()->set_name(settings_.sticky_queue);
-    sticky->mutable_worker_task_queue()->set_kind(enums::TASK_QUEUE_KIND_STICKY);
-    sticky->mutable_worker_task_queue()->set_normal_name(cached.run->info().task_queue);
-    convert::to_wire(settings_.sticky_timeout, sticky->mutable_schedule_to_start_timeout());
-  }
+  stay_sticky(cached, request);
+  say_version(cached, request);
   auto* metadata = request.mutable_sdk_metadata();
   if (task.previous_started_event_id() == 0) {
     metadata->add_lang_used_flags(kContractFlag);
     metadata->set_sdk_name(kSdkName);
     metadata->set_sdk_version(kSdkVersion);
   }
-  const Done accepted = count_end(cached, request);
-  send("RespondWorkflowTaskCompleted", request, cached.run_id, std::move(done), accepted);
+  const int eager = ask_for_eager(cached.run->info().task_queue, request);
+  const Done counted = count_end(cached, request);
+  send(
+      "RespondWorkflowTaskCompleted", request, &cached, std::move(done),
+      [counted, eager, end_eager = settings_.end_eager](const client::Reply& reply) {
+        if (counted && reply) counted();
+        if (eager == 0) return;
+        service::RespondWorkflowTaskCompletedResponse response;
+        if (reply) (void)response.ParseFromString(*reply);
+        for (int i = 0; i < eager; ++i)
+          end_eager(i < response.activity_tasks_size() ? response.activity_tasks(i).SerializeAsString() : "");
+      });
+}
+
+void WorkflowLane::stay_sticky(const Cached& cached,
+                               service::RespondWorkflowTaskCompletedRequest& request) const {
+  if (settings_.sticky_queue.empty() || cached.run->closed() || stopping_.load()) return;
+  auto* sticky = request.mutable_sticky_attributes();
+  sticky->mutable_worker_task_queue()->set_name(settings_.sticky_queue);
+  sticky->mutable_worker_task_queue()->set_kind(enums::TASK_QUEUE_KIND_STICKY);
+  sticky->mutable_worker_task_queue()->set_normal_name(cached.run->info().task_queue);
+  convert::to_wire(settings_.sticky_timeout, sticky->mutable_schedule_to_start_timeout());
+}
+
+void WorkflowLane::say_version(const Cached& cached,
+                               service::RespondWorkflowTaskCompletedRequest& request) const {
+  if (!settings_.deployment) return;
+  to_wire(*settings_.deployment, request.mutable_deployment_options());
+  if (!settings_.deployment->use_versioning) return;
+  const auto& definitions = *settings_.definitions;
+  auto found = definitions.find(cached.run->info().workflow_type);
+  if (found == definitions.end()) found = definitions.find("");
+  Versioning behaviour = found == definitions.end() ? Versioning::kUnspecified : found->second.versioning;
+  if (behaviour == Versioning::kUnspecified) behaviour = settings_.deployment->default_versioning;
+  request.set_versioning_behavior(static_cast<enums::VersioningBehavior>(behaviour));
+}
+
+// Marks activities that this worker could begin at once. The slots that were taken for them.
+int WorkflowLane::ask_for_eager(const std::string& queue,
+                                service::RespondWorkflowTaskCompletedRequest& request) const {
+  int taken = 0;
+  if (!settings_.reserve_eager || stopping_.load()) return 0;
+  for (auto& command : *request.mutable_commands()) {
+    if (!command.has_schedule_activity_task_command_attributes() || taken == kMostEager) continue;
+    auto* activity = command.mutable_schedule_activity_task_command_attributes();
+    if (activity->task_queue().name() != queue) continue;  // of another worker
+    if (!settings_.reserve_eager(activity->activity_type().name())) continue;
+    activity->set_request_eager_execution(true);
+    ++taken;
+  }
+  return taken;
+}
+
+// ---- local activities
+
+// Brings what came since the last task, starts what is new, and answers the task unless some still run.
+void WorkflowLane::go_on(Cached& cached) {
+  while (!cached.results.empty()) {
+    const auto [sequence, result] = std::move(cached.results.front());
+    cached.results.pop_front();
+    resolve(cached, sequence, result);
+  }
+  start_locals(cached);
+  if (cached.run->waits_for_local_activities()) return keep_open(cached);
+  complete(cached, *current_->task, current_->done);
+}
+
+void WorkflowLane::resolve(Cached& cached, std::uint64_t sequence, const detail::LocalResult& result) {
+  cached.replay.record_more(run_code([&] { return cached.run->resolve_local(sequence, result); }));
+}
+
+void WorkflowLane::start_locals(Cached& cached) {
+  for (const auto& asked : cached.run->new_local_activities()) {
+    auto call = std::make_shared<LocalCall>();
+    call->asked = asked;
+    call->workflow_id = cached.run->info().workflow_id;
+    call->run_id = cached.run_id;
+    call->workflow_type = cached.run->info().workflow_type;
+    call->done = [weak = weak_from_this(), run_id = cached.run_id, serial = cached.serial,
+                  sequence = asked->sequence](const std::optional<detail::LocalResult>& result) {
+      const auto lane = weak.lock();
+      if (!lane) return;
+      lane->executor_->post(base::Lane::kCompletion, 0,
+                            [self = lane.get(), run_id, serial, sequence, result] {
+                              self->local_done(run_id, serial, sequence, result);
+                            });
+    };
+    cached.locals.emplace(asked->sequence, call);
+    settings_.locals->start(std::move(call));
+  }
+  for (const std::uint64_t sequence : cached.run->cancelled_local_activities()) {
+    if (const auto found = cached.locals.find(sequence); found != cached.locals.end())
+      settings_.locals->cancel(found->second);
+  }
+}
+
+// Until there is a result, or until the server must hear that the task is not forgotten.
+void WorkflowLane::keep_open(Cached& cached) {
+  cached.open = current_;
+  Duration timeout = cached.run->info().task_timeout;
+  if (timeout <= Duration::zero()) timeout = kDefaultTaskTimeout;
+  cached.heartbeat = executor_->call_at(
+      base::add(base::system_clock().now(), timeout * 8 / 10),
+      [this, run_id = cached.run_id, serial = cached.serial] { heartbeat(run_id, serial); });
+}
+
+void WorkflowLane::heartbeat(const std::string& run_id, std::uint64_t serial) {
+  Cached* cached = find(run_id);
+  if (cached == nullptr || cached->serial != serial || !cached->open) return;
+  current_ = std::exchange(cached->open, std::nullopt);
+  guarded(run_id, [&] { complete(*cached, *current_->task, current_->done, true); });
+  current_.reset();
+}
+
+void WorkflowLane::local_done(const std::string& run_id, std::uint64_t serial, std::uint64_t sequence,
+                              std::optional<detail::LocalResult> result) {
+  Cached* cached = find(run_id);
+  if (cached == nullptr || cached->serial != serial) return;
+  cached->locals.erase(sequence);
+  if (!result) return evict(run_id);           // the worker ends: another one will do it again
+  if (!cached->run->awaits_local(sequence)) {  // it was cancelled, or the run is closed
+    if (!cached->busy() && (settings_.sticky_queue.empty() || cached->run->closed())) evict(run_id);
+    return;
+  }
+  if (!cached->open) {
+    cached->results.emplace_back(sequence, std::move(*result));
+    cached->last_result = base::system_clock().now();
+    return;
+  }
+  current_ = std::exchange(cached->open, std::nullopt);
+  guarded(run_id, [&] {
+    resolve(*cached, sequence, *result);
+    start_locals(*cached);
+    if (cached->run->waits_for_local_activities()) {
+      cached->open = current_;
+      return;
+    }
+    executor_->cancel(cached->heartbeat);
+    complete(*cached, *current_->task, current_->done);
+    if (!cached->busy() && (settings_.sticky_queue.empty() || cached->run->closed())) evict(run_id);
+  });
+  current_.reset();
 }
 
 // Counts what a run ended with, when the server has accepted it.
@@ -338,7 +509,7 @@ void WorkflowLane::answer_query(Cached& cached, const Task& task, Done done) {
     convert::to_wire(answer.error, request.mutable_failure());
     request.set_error_message(request.failure().message());
   }
-  send("RespondQueryTaskCompleted", request, {}, std::move(done));
+  send("RespondQueryTaskCompleted", request, nullptr, std::move(done));
 }
 
 void WorkflowLane::fail(const Task& task, const std::exception_ptr& error, bool deterministic, Done done) {
@@ -364,7 +535,7 @@ void WorkflowLane::fail(const Task& task, const std::exception_ptr& error, bool 
     request.set_completed_type(enums::QUERY_RESULT_TYPE_FAILED);
     request.set_error_message(why);
     convert::to_wire(error, request.mutable_failure());
-    return send("RespondQueryTaskCompleted", request, {}, std::move(done));
+    return send("RespondQueryTaskCompleted", request, nullptr, std::move(done));
   }
   service::RespondWorkflowTaskFailedRequest request;
   request.set_namespace_(settings_.connection->ns());
@@ -373,20 +544,24 @@ void WorkflowLane::fail(const Task& task, const std::exception_ptr& error, bool 
   request.set_cause(deterministic ? enums::WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
                                   : enums::WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR);
   convert::to_wire(error, request.mutable_failure());
-  send("RespondWorkflowTaskFailed", request, {}, std::move(done));
+  send("RespondWorkflowTaskFailed", request, nullptr, std::move(done));
 }
 
 // What the server refused did not happen: the run in memory is ahead of history and goes.
-void WorkflowLane::send(const char* method, google::protobuf::Message& request, const std::string& run_id,
-                        Done done, Done accepted) {
+void WorkflowLane::send(const char* method, google::protobuf::Message& request, const Cached* run, Done done,
+                        Accepted accepted) {
   settings_.connection->encode_all(request);
+  const std::string run_id = run == nullptr ? "" : run->run_id;
+  const std::uint64_t serial = run == nullptr ? 0 : run->serial;
   settings_.connection->call_async(
       method, request.SerializeAsString(), *settings_.timers,
-      [this, run_id, done = std::move(done), accepted = std::move(accepted)](const client::Reply& reply) {
-        if (reply && accepted) accepted();
+      [this, run_id, serial, done = std::move(done),
+       accepted = std::move(accepted)](const client::Reply& reply) {
+        if (accepted) accepted(reply);
         if (reply || run_id.empty()) return done();
-        executor_->post(base::Lane::kCompletion, 0, [this, run_id, done] {
-          evict(run_id);
+        executor_->post(base::Lane::kCompletion, 0, [this, run_id, serial, done] {
+          if (const Cached* cached = find(run_id); cached != nullptr && cached->serial == serial)
+            evict(run_id);
           done();
         });
       });

@@ -20,6 +20,9 @@
 #include "sdk/src/observe/meter.h"
 #include "sdk/src/replay/replay.h"
 #include "sdk/src/runtime/run.h"
+#include "sdk/src/worker/local_activities.h"
+
+#include <perdure/worker.h>
 
 #include <temporal/api/workflowservice/v1/request_response.pb.h>
 
@@ -39,9 +42,16 @@ struct LaneSettings {
   LogSink log;
   observe::Meter meter;
   std::shared_ptr<std::atomic<int>> cached_runs;  // of all lanes of the worker
+  LocalActivities* locals = nullptr;              // outlives the lane, unless that was given up
+  std::vector<std::shared_ptr<WorkerInterceptor>> interceptors;
+  std::optional<Deployment> deployment;
+  // Takes a slot for an activity of this type that the server may send with its answer; false: there is none.
+  // Each slot is given back with the activity's task as bytes, or with nothing. Any thread.
+  std::function<bool(const std::string& type)> reserve_eager;
+  std::function<void(std::string task)> end_eager;
 };
 
-class WorkflowLane {
+class WorkflowLane : public std::enable_shared_from_this<WorkflowLane> {
  public:
   using Task = service::PollWorkflowTaskQueueResponse;
   using Done = std::function<void()>;
@@ -78,6 +88,14 @@ class WorkflowLane {
     replay::Replay replay;
     std::unique_ptr<detail::Run> run;
     std::int64_t previous_started_event_id = 0;  // of the last task that is no query
+    std::uint64_t serial = 0;                    // no other run in memory has it, or had
+    // Local activities: while they run the task stays open, or is answered with a request for the next one.
+    std::optional<Work> open;
+    base::TimerId heartbeat = 0;
+    std::map<std::uint64_t, std::shared_ptr<LocalCall>> locals;
+    std::deque<std::pair<std::uint64_t, detail::LocalResult>> results;  // that came between two tasks
+    base::Time last_result{};
+    bool busy() const { return open || !locals.empty() || !results.empty(); }
   };
   using Cache = std::list<Cached>;  // the least recently used first
   struct Busy {
@@ -91,25 +109,41 @@ class WorkflowLane {
   void handle_next();
   void handle(Task& task, Done done);
   Cached& load(Task& task);
+  Cached* find(const std::string& run_id);
+  // Runs `code` for a task that is this lane's current one; what it throws fails the task.
+  template <class F>
+  void guarded(const std::string& run_id, F code);
+  void go_on(Cached& cached);
+  void resolve(Cached& cached, std::uint64_t sequence, const detail::LocalResult& result);
+  void start_locals(Cached& cached);
+  void keep_open(Cached& cached);
+  void heartbeat(const std::string& run_id, std::uint64_t serial);
+  void local_done(const std::string& run_id, std::uint64_t serial, std::uint64_t sequence,
+                  std::optional<detail::LocalResult> result);
+  int ask_for_eager(const std::string& queue, service::RespondWorkflowTaskCompletedRequest& request) const;
   bool follows(Cached& cached, const Task& task) const;
   void advance(Cached& cached);
   temporal::api::history::v1::History rest_of_history(const Task& task, std::string token) const;
   void evict(const std::string& run_id);
   void evict_surplus();
-  void complete(Cached& cached, const Task& task, Done done);
+  void complete(Cached& cached, const Task& task, Done done, bool more = false);  // more: local activities
+  void stay_sticky(const Cached& cached, service::RespondWorkflowTaskCompletedRequest& request) const;
+  void say_version(const Cached& cached, service::RespondWorkflowTaskCompletedRequest& request) const;
   void answer_query(Cached& cached, const Task& task, Done done);
   template <class F>
   std::invoke_result_t<F&> run_code(F code);  // throws GivenUp when the lane was given up meanwhile
   Done count_end(const Cached& cached, const service::RespondWorkflowTaskCompletedRequest& request) const;
   void fail(const Task& task, const std::exception_ptr& error, bool deterministic, Done done);
-  void send(const char* method, google::protobuf::Message& request, const std::string& run_id, Done done,
-            Done accepted = {});
+  using Accepted = std::function<void(const client::Reply&)>;
+  void send(const char* method, google::protobuf::Message& request, const Cached* run, Done done,
+            Accepted accepted = {});
 
   LaneSettings settings_;
   std::atomic<bool> stopping_{false}, came_back_{false};
   base::Guarded<Busy> busy_;
   detail::Place place_;
   std::optional<Work> current_;
+  std::uint64_t last_serial_ = 0;
   Cache cache_;
   std::unordered_map<std::string, Cache::iterator> by_run_;
   std::unique_ptr<base::Executor> executor_;  // last: its tasks use the rest

@@ -64,8 +64,9 @@ struct WorkflowInstance {
 };
 
 struct WorkflowDefinition {
-  std::string name;
+  std::string name;  // empty: of any type that has no other
   std::function<std::unique_ptr<WorkflowInstance>(Context, const Payloads&)> make;
+  Versioning versioning = Versioning::kUnspecified;
 };
 
 template <class T>
@@ -170,13 +171,25 @@ template <class W, class... A>
 inline constexpr bool constructed_from<W, std::tuple<A...>> =
     sizeof...(A) > 0 && std::is_constructible_v<W, A...>;
 
-template <class W>
+// The arguments of run; of a dynamic workflow all payloads as they came.
+template <auto R, bool kDynamic>
+typename Callee<R>::args run_arguments(const Payloads& payloads) {
+  if constexpr (kDynamic) {
+    static_assert(std::is_same_v<typename Callee<R>::args, std::tuple<Payloads>>,
+                  "perdure: a dynamic workflow takes (Context, Payloads)");
+    return std::tuple<Payloads>(payloads);
+  } else {
+    return arguments_of<R>(payloads);
+  }
+}
+
+template <class W, bool kDynamic = false>
 struct ClassInstance final : WorkflowInstance {
   explicit ClassInstance(const Payloads& arguments) : object(make(arguments)) {}
   W object;
 
   Task<Payload> run(Context ctx, Payloads arguments) override {
-    return encoded(call_member<&W::run>(object, ctx, arguments_of<&W::run>(arguments)));
+    return encoded(call_member<&W::run>(object, ctx, run_arguments<&W::run, kDynamic>(arguments)));
   }
   bool signal(std::string_view name, Context ctx, const Payloads& arguments,
               HandlerCall<void>& out) override {
@@ -251,7 +264,7 @@ struct ClassInstance final : WorkflowInstance {
   static W make(const Payloads& arguments) {
     using Args = typename Callee<&W::run>::args;
     if constexpr (constructed_from<W, Args>) {
-      return std::make_from_tuple<W>(ArgumentList<Args>::decode_all(arguments));
+      return std::make_from_tuple<W>(run_arguments<&W::run, kDynamic>(arguments));
     } else {
       static_assert(
           std::is_default_constructible_v<W>,
@@ -261,11 +274,11 @@ struct ClassInstance final : WorkflowInstance {
   }
 };
 
-template <auto F>
+template <auto F, bool kDynamic = false>
 struct FunctionInstance final : WorkflowInstance {
   Task<Payload> run(Context ctx, Payloads arguments) override {
     return encoded(std::apply([&](auto&... each) { return F(ctx, std::move(each)...); },
-                              *(decoded = arguments_of<F>(arguments))));
+                              *(decoded = run_arguments<F, kDynamic>(arguments))));
   }
   bool signal(std::string_view, Context, const Payloads&, HandlerCall<void>&) override { return false; }
   bool query(std::string_view, ReadContext, const Payloads&, Payload&) override { return false; }
@@ -278,17 +291,37 @@ struct FunctionInstance final : WorkflowInstance {
   std::optional<typename Callee<F>::args> decoded;
 };
 
+template <class W, bool kDynamic>
+WorkflowDefinition define_class(std::string name) {
+  WorkflowDefinition definition{std::move(name), [](Context, const Payloads& arguments) {
+                                  return std::make_unique<ClassInstance<W, kDynamic>>(arguments);
+                                }};
+  if constexpr (requires { W::versioning; }) definition.versioning = W::versioning;
+  return definition;
+}
+template <auto F, bool kDynamic>
+WorkflowDefinition define_function(std::string name) {
+  static_assert(std::is_same_v<typename Callee<F>::context, Context>,
+                "perdure: a function workflow is Task<R>(Context, Args...)");
+  return {std::move(name),
+          [](Context, const Payloads&) { return std::make_unique<FunctionInstance<F, kDynamic>>(); }};
+}
 template <class W>
 WorkflowDefinition define_workflow() {
-  return {std::string(workflow_name_of<W>()),
-          [](Context, const Payloads& arguments) { return std::make_unique<ClassInstance<W>>(arguments); }};
+  return define_class<W, false>(std::string(workflow_name_of<W>()));
 }
 template <auto F>
 WorkflowDefinition define_workflow() {
-  static_assert(std::is_same_v<typename Callee<F>::context, Context>,
-                "perdure: a function workflow is Task<R>(Context, Args...)");
-  return {std::string(name_of<F>()),
-          [](Context, const Payloads&) { return std::make_unique<FunctionInstance<F>>(); }};
+  return define_function<F, false>(std::string(name_of<F>()));
+}
+// Of every type that has no definition of its own.
+template <class W>
+WorkflowDefinition define_dynamic() {
+  return define_class<W, true>({});
+}
+template <auto F>
+WorkflowDefinition define_dynamic() {
+  return define_function<F, true>({});
 }
 
 }  // namespace detail
