@@ -7,7 +7,6 @@
 // worker. The sink is called on any thread, by several at a time.
 #pragma once
 
-#include <functional>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -36,7 +35,6 @@ struct LogRecord {
   std::string_view event;
   std::vector<LogField> fields;
 };
-using LogSink = std::function<void(const LogRecord&)>;
 
 // "debug", "info", "warn", "error"
 std::string_view level_name(LogLevel level);

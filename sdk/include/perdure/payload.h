@@ -6,7 +6,6 @@
 #pragma once
 
 #include <map>
-#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>

@@ -13,6 +13,7 @@
 #include <perdure/client.h>
 #include <perdure/detail/registration.h>
 #include <perdure/executor.h>
+#include <perdure/log_sink.h>
 #include <perdure/log.h>
 
 namespace perdure {

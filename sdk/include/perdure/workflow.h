@@ -13,7 +13,6 @@
 // line by line.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +20,7 @@
 #include <vector>
 
 #include <perdure/detail/coroutine.h>
+#include <perdure/detail/function.h>
 #include <perdure/log.h>
 #include <perdure/options.h>
 
@@ -61,7 +61,7 @@ struct ExternalTarget {
 void signal_external(Run& run, bool shielded, StateBase& state, ExternalTarget target, std::string_view name,
                      Payloads arguments, std::source_location where);
 void cancel_external(Run& run, StateBase& state, ExternalTarget target, std::source_location where);
-void add_condition(Run& run, bool shielded, State<void>& state, std::function<bool()> predicate);
+void add_condition(Run& run, bool shielded, State<void>& state, Function<bool()> predicate);
 // Puts `state` into the current scope, ready with CancelledFailure when that is cancelled already.
 void enter_scope(Run& run, bool shielded, StateBase& state);
 enum class StrandPlace { kFront, kBack };
@@ -71,7 +71,7 @@ Ref<Scope> current_scope(Run& run, bool shielded);
 void cancel_scope(Scope& scope);
 void destroy_strands(Run& run, Scope& scope);
 void continue_as_new(Run& run, std::string_view name, Payloads arguments, std::source_location where);
-Payload side_effect(Run& run, const std::function<Payload()>& draw, std::source_location where);
+Payload side_effect(Run& run, const Function<Payload()>& draw, std::source_location where);
 void upsert(Run& run, std::vector<SearchAttributeUpdate> updates, std::source_location where);
 void upsert_memo(Run& run, std::string name, Payload value, std::source_location where);
 void compensation_failed(Run& run, std::exception_ptr why);

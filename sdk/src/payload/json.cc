@@ -1,3 +1,4 @@
+#include <charconv>
 #include <cmath>
 
 #include <perdure/payload.h>
@@ -5,6 +6,26 @@
 namespace perdure {
 inline namespace v1 {
 namespace detail {
+
+template <class T>
+bool json_number(std::string_view text, T& value) {
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  return result.ec == std::errc() && result.ptr == text.data() + text.size();
+}
+template bool json_number(std::string_view, char&);
+template bool json_number(std::string_view, signed char&);
+template bool json_number(std::string_view, unsigned char&);
+template bool json_number(std::string_view, short&);
+template bool json_number(std::string_view, unsigned short&);
+template bool json_number(std::string_view, int&);
+template bool json_number(std::string_view, unsigned&);
+template bool json_number(std::string_view, long&);
+template bool json_number(std::string_view, unsigned long&);
+template bool json_number(std::string_view, long long&);
+template bool json_number(std::string_view, unsigned long long&);
+template bool json_number(std::string_view, float&);
+template bool json_number(std::string_view, double&);
+template bool json_number(std::string_view, long double&);
 
 void json_put_text(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";

@@ -221,7 +221,7 @@ void signal_external(Run& run, bool shielded, StateBase& state, ExternalTarget t
 void cancel_external(Run& run, StateBase& state, ExternalTarget target, std::source_location where) {
   run.cancel_external(state, std::move(target), where);
 }
-void add_condition(Run& run, bool shielded, State<void>& state, std::function<bool()> predicate) {
+void add_condition(Run& run, bool shielded, State<void>& state, Function<bool()> predicate) {
   if (run.enter(shielded, state)) run.add_condition(state, std::move(predicate));
 }
 void enter_scope(Run& run, bool shielded, StateBase& state) {
@@ -230,7 +230,7 @@ void enter_scope(Run& run, bool shielded, StateBase& state) {
 void continue_as_new(Run& run, std::string_view name, Payloads arguments, std::source_location where) {
   run.continue_as_new(name, std::move(arguments), where);
 }
-Payload side_effect(Run& run, const std::function<Payload()>& draw, std::source_location where) {
+Payload side_effect(Run& run, const Function<Payload()>& draw, std::source_location where) {
   return run.side_effect(draw, where);
 }
 std::string child_id(Run& run, const ChildOptions& options) {

@@ -226,7 +226,7 @@ void Run::cancel_external(StateBase& state, ExternalTarget target, std::source_l
   track(sequence, std::move(pending));
 }
 
-void Run::add_condition(State<void>& state, std::function<bool()> predicate) {
+void Run::add_condition(State<void>& state, Function<bool()> predicate) {
   state.condition = true;
   conditions_.push_back({&state, std::move(predicate)});
 }
@@ -508,7 +508,7 @@ void Run::upsert_memo(const std::string& name, Payload value, std::source_locati
 
 // ---- markers
 
-Payload Run::side_effect(const std::function<Payload()>& draw, std::source_location where) {
+Payload Run::side_effect(const Function<Payload()>& draw, std::source_location where) {
   check_not_reading();
   if (over() || closing_) return draw();
   Payload value;

@@ -35,6 +35,7 @@
 
 #include <perdure/detail/registration.h>
 #include <perdure/interceptors.h>
+#include <perdure/log_sink.h>
 #include <perdure/workflow.h>
 
 #include "sdk/src/replay/replay.h"
@@ -141,14 +142,14 @@ class Run final : public LogTarget {
   void signal_external(StateBase& state, ExternalTarget target, std::string_view name, Payloads arguments,
                        std::source_location where);
   void cancel_external(StateBase& state, ExternalTarget target, std::source_location where);
-  void add_condition(State<void>& state, std::function<bool()> predicate);
+  void add_condition(State<void>& state, Function<bool()> predicate);
   void cancel_operation(StateBase& state);
   void forget(StateBase& state);
   void unobserved(StateBase& state);
   void start_strand(StrandKind kind, Ref<Scope> scope, Task<void> body, bool front);
   void destroy_strands(Scope& scope);
   void continue_as_new(std::string_view name, Payloads arguments, std::source_location where);
-  Payload side_effect(const std::function<Payload()>& draw, std::source_location where);
+  Payload side_effect(const Function<Payload()>& draw, std::source_location where);
   bool patched(std::string id, bool deprecated, std::source_location where);
   void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) const override;
 
@@ -180,7 +181,7 @@ class Run final : public LogTarget {
   };
   struct Condition {
     State<void>* state;
-    std::function<bool()> predicate;
+    Function<bool()> predicate;
   };
 
   Context context() { return Context(this); }

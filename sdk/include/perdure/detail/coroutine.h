@@ -8,7 +8,6 @@
 
 #include <coroutine>
 #include <exception>
-#include <memory>
 #include <optional>
 #include <source_location>
 #include <stdexcept>

@@ -5,8 +5,6 @@
 // JsonReader throws PayloadError (payload.h) on text that is not JSON or does not fit. Any thread.
 #pragma once
 
-#include <array>
-#include <charconv>
 #include <map>
 #include <optional>
 #include <string>
@@ -253,6 +251,10 @@ void json_get_object(JsonReader& in, F element) {
   in.expect('}');
 }
 
+// The whole text as a number; false: it is none of this type. Of every arithmetic type but bool.
+template <class T>
+bool json_number(std::string_view text, T& value);
+
 template <class T>
 void json_get(JsonReader& in, T& value) {
   if constexpr (HasJsonOf<T>) {
@@ -265,8 +267,7 @@ void json_get(JsonReader& in, T& value) {
     value = static_cast<T>(number);
   } else if constexpr (std::is_arithmetic_v<T>) {
     const std::string_view text = in.number();
-    const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (result.ec != std::errc() || result.ptr != text.data() + text.size()) in.fail("a number of this type");
+    if (!json_number(text, value)) in.fail("a number of this type");
   } else if constexpr (std::is_same_v<T, std::string>) {
     value = in.text();
   } else if constexpr (is_optional<T>) {

@@ -1,7 +1,6 @@
 // What is built of the verbs: TaskGroup, Saga, Semaphore, Mutex. Part of workflow.h. Run thread only.
 #pragma once
 
-#include <functional>
 #include <utility>
 #include <vector>
 
@@ -59,7 +58,7 @@ class Saga {
     }
     if constexpr (!std::is_void_v<T>) co_return std::move(*outcome);
   }
-  std::vector<std::function<detail::Ref<detail::StateBase>(Context)>> steps_;
+  std::vector<detail::Function<detail::Ref<detail::StateBase>(Context)>> steps_;
 };
 
 // Permits, handed out in the order of asking. A permit may outlive the semaphore's owner.
