@@ -84,7 +84,7 @@ class Async : public ::testing::Test {
 TEST_F(Async, answers_are_waited_for) {
   Pending<int> sum = async_.execute<&adds>(named("sum"), 1, 2);
   EXPECT_EQ(sum.get(), 3);
-  EXPECT_EQ(async_.execute<&counts_down>(named("again"), 3).get(), 7);
+  EXPECT_EQ(async_.execute<&counts_down>(named("again"), 1).get(), 7);
   auto handle = async_.start<Door>(named("door")).get();
   Pending<std::string> opened = handle.result();
   EXPECT_FALSE(opened.wait_for(1ms));
