@@ -11,7 +11,8 @@ namespace perdure::base {
 
 class SimExecutor : public Executor {
  public:
-  SimExecutor(SimScheduler& scheduler, ExecutorLimits limits) : scheduler_(scheduler), limits_(limits) {
+  SimExecutor(SimScheduler& scheduler, std::string name, ExecutorLimits limits)
+      : scheduler_(scheduler), name_(std::move(name)), limits_(limits) {
     scheduler_.executors_.push_back(this);
   }
   ~SimExecutor() override { std::erase(scheduler_.executors_, this); }
@@ -52,22 +53,31 @@ class SimExecutor : public Executor {
   const Clock& clock() const override { return scheduler_.clock_; }
   std::uint64_t wakes() const override { return wakes_; }
 
-  // Runs one turn; false when there was nothing to run.
-  bool turn() {
+  // Runs one turn; false when there was nothing to run. With `random`, the turn finds only a part of what waits.
+  bool turn(Random* random = nullptr) {
     scheduler_.current_ = this;
-    const bool worked = run_tasks_and_timers();
+    const bool worked = run_tasks_and_timers(random);
     if (worked && end_of_turn_) end_of_turn_();
     scheduler_.current_ = nullptr;
     return worked;
   }
 
   Time next_timer() const { return timers_.empty() ? kNever : timers_.begin()->first.first; }
+  // When it has something to do: now, or at its next timer; not before held_until.
+  Time next_turn() const {
+    const bool waits = !lanes_[0].empty() || !lanes_[1].empty() || !lanes_[2].empty();
+    return std::max(held_until, waits ? scheduler_.clock_.now() : next_timer());
+  }
+  const std::string& name() const { return name_; }
+  Time held_until{};
 
  private:
-  bool run_tasks_and_timers() {
+  bool run_tasks_and_timers(Random* random) {
     bool worked = false;
     for (int lane = 0; lane < kLanes; ++lane) {
-      for (std::size_t n = lanes_[lane].size(); n > 0; --n) {
+      std::size_t n = lanes_[lane].size();
+      if (random != nullptr && n > 1 && random->below(2) == 0) n = 1 + random->below(n);
+      for (; n > 0; --n) {
         auto [task, bytes] = std::move(lanes_[lane].front());
         lanes_[lane].pop_front();
         held_bytes_[lane] -= bytes;
@@ -85,6 +95,7 @@ class SimExecutor : public Executor {
   }
 
   SimScheduler& scheduler_;
+  const std::string name_;
   const ExecutorLimits limits_;
   std::function<void()> end_of_turn_;
   std::array<std::deque<std::pair<Task, std::size_t>>, kLanes> lanes_;
@@ -98,8 +109,8 @@ class SimExecutor : public Executor {
 SimScheduler::SimScheduler(ManualClock& clock) : clock_(clock) {}
 SimScheduler::~SimScheduler() = default;
 
-std::unique_ptr<Executor> SimScheduler::make_executor(std::string, ExecutorLimits limits) {
-  return std::make_unique<SimExecutor>(*this, limits);
+std::unique_ptr<Executor> SimScheduler::make_executor(std::string name, ExecutorLimits limits) {
+  return std::make_unique<SimExecutor>(*this, std::move(name), limits);
 }
 
 bool SimScheduler::run_until_idle(std::size_t max_turns) {
@@ -112,6 +123,28 @@ bool SimScheduler::run_until_idle(std::size_t max_turns) {
     if (!worked) return true;
   }
   return false;
+}
+
+bool SimScheduler::step(Random& random) {
+  std::vector<SimExecutor*> able;
+  for (SimExecutor* executor : executors_) {
+    if (executor->next_turn() <= clock_.now()) able.push_back(executor);
+  }
+  if (able.empty()) return false;
+  able[random.below(able.size())]->turn(&random);
+  return true;
+}
+
+void SimScheduler::hold(const std::string& name, Time until) {
+  for (SimExecutor* executor : executors_) {
+    if (executor->name() == name) executor->held_until = until;
+  }
+}
+
+Time SimScheduler::next_step() const {
+  Time next = kNever;
+  for (const SimExecutor* executor : executors_) next = std::min(next, executor->next_turn());
+  return next;
 }
 
 Time SimScheduler::next_timer() const {

@@ -1,7 +1,7 @@
 // Many executors on the calling thread, with a clock that moves only when told: how tests run the whole server.
 //
 // Order is fixed: executors take turns in order of creation, each as a ThreadExecutor would (lanes, then timers, then the end of
-// the turn). Not thread-safe.
+// the turn). Or it is drawn, turn by turn: step(). Not thread-safe.
 #pragma once
 
 #include <memory>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/executor.h"
+#include "base/random.h"
 
 namespace perdure::base {
 
@@ -28,6 +29,14 @@ class SimScheduler {
   Time next_timer() const;
   // Moves the clock to `when` step by step, running every timer at its own time on the way.
   void advance_to(Time when);
+
+  // One turn of an executor that has something to do at the present time, both the executor and how much of its work it finds
+  // waiting drawn from `random`. False: nobody has anything to do.
+  bool step(Random& random);
+  // The executor of that name (of those that live) gets no turn from step() before `until`: its thread, or its disk, is slow.
+  void hold(const std::string& name, Time until);
+  // When step() has something to do next: now, or later; kNever.
+  Time next_step() const;
 
   ManualClock& clock() { return clock_; }
 

@@ -1,5 +1,7 @@
 #include "server/core/draft.h"
 
+#include "base/planted.h"
+
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
@@ -263,10 +265,12 @@ bool RunDraft::flush_buffered() {
   std::vector<HistoryEvent> events = all_buffered();
   clear_buffered();
   std::stable_partition(events.begin(), events.end(), [](const HistoryEvent& e) { return !is_result(e.event_type()); });
+  if (base::planted(base::Bug::kBufferReversed)) std::ranges::reverse(events);
   std::map<std::int64_t, std::int64_t> started;  // scheduled id → started id
   for (HistoryEvent& event : events) {
     const std::int64_t id = progress().next_event_id();
     event.set_event_id(id);
+    if (base::planted(base::Bug::kReuseEventId) && id % 8 == 0) event.set_event_id(id - 1);
     event.set_task_id(id);
     progress().set_next_event_id(id + 1);
     if (event.event_type() == enums::EVENT_TYPE_ACTIVITY_TASK_STARTED) {

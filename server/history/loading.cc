@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "server/history/loop.h"
 
 namespace perdure::history {
@@ -192,6 +193,7 @@ void Loop::loaded(const UnitKey& key) {
     }
   }
   for (auto& [id, run] : unit->runs) {
+    if (base::planted(base::Bug::kObligationForgotten)) break;
     if (run.loaded && run.state.owes()) pay_obligations(*unit, run);
   }
   run_waiting(*unit);
@@ -291,15 +293,16 @@ void Loop::apply_tail(Unit& unit) {
   }
   for (std::size_t i = 0; i < unit.tail.size(); ++i) {
     auto& [group, records] = unit.tail[i];
-    if (group <= unit.stored_position) continue;
+    if (group <= unit.stored_position && !base::planted(base::Bug::kApplyTwice)) continue;
     const base::Status applied = apply_decision(unit, records, deleted_later);
     if (applied) continue;
     reject_tail(unit, i, applied.error().message);
     break;
   }
   for (auto& [id, run] : unit.runs) {
-    if (run.dirty) mark_visible(unit, id, run);
+    if (run.dirty && !base::planted(base::Bug::kRowForgotten)) mark_visible(unit, id, run);
   }
+  if (base::planted(base::Bug::kHealthyQuarantined) && unit.tail.size() > 6) quarantine(unit, "planted");
   tail_applied(unit);
   if (!unit.quarantine) offer_all(unit);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "server/core/errors.h"
 
 namespace perdure::history {
@@ -95,7 +96,7 @@ void Loop::evict() {
 // ---- deciding ------------------------------------------------------------------------------------------------------------------
 
 void Loop::decide(const UnitKey& key, core::Command command, Decided decided) {
-  if (ended_) return decided(std::unexpected(ended_error()));
+  if (ended_ && !base::planted(base::Bug::kEndedStillAnswers)) return decided(std::unexpected(ended_error()));
   Unit& unit = this->unit(key);
   PendingCommand pending{std::move(command), std::move(decided)};
   if (!unit.waiting.empty() || !ready(unit, pending.command)) {
@@ -108,6 +109,8 @@ void Loop::decide(const UnitKey& key, core::Command command, Decided decided) {
 void Loop::execute(const UnitKey& key, core::Command command, Done<core::Reply> done) {
   decide(key, std::move(command), [this, key, done = std::move(done)](Result<core::Reply> reply) mutable {
     const Unit* unit = find_unit(key);
+    if (base::planted(base::Bug::kAckBeforeSync)) return done(std::move(reply));
+    if (base::planted(base::Bug::kErrorDoesNotWait) && !reply) return done(std::move(reply));
     when_durable(unit ? unit->sequence : 0, [reply = std::move(reply), done = std::move(done)](base::Status status) mutable {
       if (!status) return done(std::unexpected(std::move(status).error()));
       done(std::move(reply));
@@ -164,7 +167,11 @@ core::Decision Loop::decide_only(Unit& unit, core::Command command, const core::
   }
   // The clock may be behind what an earlier life, or another machine, has written (rule E14).
   Time time = executor_.clock().now();
-  for (const auto& [id, run] : unit.runs) time = std::max(time, core::time_of(run.state.progress.last_event_time()));
+  if (base::planted(base::Bug::kTimeGoesBack)) time -= std::chrono::milliseconds(random_.below(50));
+  for (const auto& [id, run] : unit.runs) {
+    if (base::planted(base::Bug::kTimeGoesBack)) break;
+    time = std::max(time, core::time_of(run.state.progress.last_event_time()));
+  }
   const core::Env env{.now = time,
                       .limits = shared_.options.limits,
                       .catalog = *catalog,
@@ -318,6 +325,9 @@ void Loop::hand_over() {
   const Sequence sequence = ++sequence_;
   store::GroupNumber nothing = kNothing;
   unprojected_from_.compare_exchange_strong(nothing, shared_.stream->durable() + 1, std::memory_order_release);
+  if (base::planted(base::Bug::kDropLastRecord) && group_.units_size() > 0 && sequence % 16 == 0) {
+    group_.mutable_units(group_.units_size() - 1)->mutable_records()->RemoveLast();
+  }
   std::string bytes = group_.SerializeAsString();
   group_.Clear();
   bytes_since_flush_ += bytes.size();
@@ -358,6 +368,7 @@ void Loop::end(const base::Error& why) {
 }
 
 void Loop::when_durable(Sequence sequence, std::move_only_function<void(base::Status)> then) {
+  if (base::planted(base::Bug::kEndedStillAnswers) && ended_) return then({});
   if (ended_) return then(std::unexpected(ended_error()));
   if (sequence <= durable_) return then({});
   gates_[sequence].push_back(std::move(then));

@@ -1,4 +1,5 @@
 // Paying what a run owes to other ids (rule E7): deliver, record the outcome, forget; each step again and again until it is done.
+#include "base/planted.h"
 #include "server/core/external/external.h"
 #include "server/history/loop.h"
 
@@ -63,7 +64,11 @@ void Loop::deliver(const UnitKey& key, const std::string& run_id, std::int64_t i
         base::Lane::kInternal, bytes,
         [this, &there, key, run_id, initiated_id, attempt, target, command = std::move(command)]() mutable {
           there.decide(target, std::move(command),
-                       [this, key, run_id, initiated_id, attempt](Result<core::Reply> reply) mutable {
+                       [this, &there, target, key, run_id, initiated_id, attempt](Result<core::Reply> reply) mutable {
+                         if (base::planted(base::Bug::kForgetTooEarly)) {
+                           there.decide(target, core::ForgetReceived{core::received_key(run_id, initiated_id)},
+                                        [](Result<core::Reply>) {});
+                         }
                          executor_.post(
                              base::Lane::kCompletion, 0,
                              [this, key, run_id, initiated_id, attempt, reply = std::move(reply)]() mutable {
@@ -71,7 +76,7 @@ void Loop::deliver(const UnitKey& key, const std::string& run_id, std::int64_t i
                              });
                        });
         });
-    if (!posted) pay_later(key, run_id, initiated_id, attempt);
+    if (!posted && !base::planted(base::Bug::kRefusedEffectLost)) pay_later(key, run_id, initiated_id, attempt);
   });
 }
 

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/planted.h"
 #include "server/core/workflow/describe.h"
 #include "server/history/loop.h"
 
@@ -90,6 +91,7 @@ store::UnitUpdate Loop::update_of(Unit& unit) {
       continue;
     }
     for (core::Task& task : core::tasks_of(run->second.state)) {
+      if (base::planted(base::Bug::kForgetReady) && task.kind == core::TaskKind::kActivity) continue;
       update.ready.push_back({.queue = matching::ready_key({unit.key.namespace_id, task.kind, task.queue}),
                               .priority = task.priority,
                               .time = ready_time(task),
@@ -101,6 +103,8 @@ store::UnitUpdate Loop::update_of(Unit& unit) {
   if (unit.quarantine) return update;
   const Run* current = unit.find(unit.head.head.current_run_id());
   if (current) update.wake = core::next_wake(current->state);
+  if (base::planted(base::Bug::kForgetWake)) update.wake = base::kNever;
+  if (base::planted(base::Bug::kLateWake)) update.wake = base::add(update.wake, std::chrono::seconds(20));
   // What is owed to other ids is looked at first thing after a restart.
   const bool owes = unit.head.head.owing_run_ids_size() > 0 || (current && current->state.owes());
   if (owes) update.wake = executor_.clock().now();
@@ -127,14 +131,14 @@ void Loop::flush(Done<void> done) {
   }
   const bool whole = loading.empty();
   dirty_ = std::move(loading);
-  projection->catalog = std::move(catalog_dirty_);
+  if (!base::planted(base::Bug::kCatalogNotWritten)) projection->catalog = std::move(catalog_dirty_);
   catalog_dirty_.clear();
   when_durable(sequence, [this, sequence, whole, projection, written = std::move(written),
                           done = std::move(done)](base::Status status) mutable {
     if (!status) return done(std::move(status));
     const store::GroupNumber group = sequence == 0 ? shared_.stream->durable() : group_of(sequence);
     for (store::UnitUpdate& update : projection->units) update.position = group;
-    projection->position = whole ? group : store_.cursor();
+    projection->position = whole || base::planted(base::Bug::kCursorPassesUnwritten) ? group : store_.cursor();
     for (const auto& loop : shared_.loops) {
       if (loop.get() != this) projection->position = std::min(projection->position, loop->unprojected_from() - 1);
     }
@@ -244,6 +248,7 @@ void Loop::visibility_flushed(const base::Status& status) {
 // not waited for: lists are answered however busy the server is.
 void Loop::await_visibility(Done<void> done) {
   if (ended_) return done(std::unexpected(end_));
+  if (base::planted(base::Bug::kListDoesNotWait)) return done({});
   if (tails_left_ > 0) return tail_waiters_.push_back(std::move(done));
   if (!visibility_dirty_.empty() || !visibility_rows_.empty()) flush_visibility();
   if (visibility_begun_ == visibility_ended_) return done({});

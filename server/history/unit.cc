@@ -1,5 +1,7 @@
 #include "server/history/unit.h"
 
+#include "base/planted.h"
+
 namespace perdure::history {
 
 void EventCache::prepend(const std::vector<store::StoredEvent>& older) {
@@ -21,7 +23,7 @@ std::size_t Unit::bytes() const {
 bool Unit::evictable() const {
   if (dirty || writing > 0 || loads > 0 || pins > 0 || !waiting.empty() || !tail.empty() || visibility_wiped) return false;
   for (const auto& [id, run] : runs) {
-    if (run.pinned() || run.visibility_dirty) return false;
+    if ((run.pinned() && !base::planted(base::Bug::kUnpinnedWaiter)) || run.visibility_dirty) return false;
   }
   return true;
 }

@@ -131,7 +131,7 @@ void Wiring::ensure_namespace(const std::string& name, base::Duration retention,
   parts_->catalog.update(
       [this, name, retention](const core::Catalog& catalog) -> base::Result<std::vector<store::CatalogEntry>> {
         std::vector<store::CatalogEntry> entries;
-        if (catalog.token_key.empty()) entries.push_back({catalog::kTokenKey, base::secure_bytes(32)});
+        if (catalog.token_key.empty()) entries.push_back({catalog::kTokenKey, parts_->options.secure_bytes(32)});
         if (!name.empty() && !catalog.find_by_name(name)) {
           entries.push_back(catalog::namespace_entry(parts_->services.random.with(
               [&](base::Random& random) { return catalog::make_namespace(name, retention, random); })));

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/executor.h"
+#include "base/random.h"
 #include "server/core/catalog.h"
 #include "server/core/limits/limits.h"
 #include "server/frontend/method_table.h"
@@ -37,6 +38,7 @@ struct WiringOptions {
   Rhythm rhythm;
   std::size_t cache_bytes = 256 << 20;         // of loaded executions, in all
   std::optional<std::uint64_t> refuse_bytes, replay_bytes;  // as history::HistoryOptions has them, unless given
+  std::function<std::string(std::size_t)> secure_bytes = base::secure_bytes;  // for keys; tests repeat themselves
   std::function<void(const base::Error&)> on_fatal;
   std::function<void(const store::UnitKey&, const std::string& why)> on_quarantine;  // of each id that is found broken (rule E12)
 };

@@ -1,6 +1,7 @@
 // Polls: arriving, being reserved, ending (E16, MA-05, MA-06, MA-16).
 #include <algorithm>
 
+#include "base/planted.h"
 #include "server/core/errors.h"
 #include "server/matching/home.h"
 #include "server/matching/reply_hints.h"
@@ -81,6 +82,7 @@ void Matching::Home::reserve(Queue& queue, const core::TaskQueue::Match& match) 
   const std::shared_ptr<Poll> poll = polls_.at(match.poll.id);  // held: the answer may come at once and end it
   poll->reserved = true;
   poll->poller.request_id = random_.uuid();
+  if (base::planted(base::Bug::kUnseeded)) poll->poller.request_id = std::to_string(reinterpret_cast<std::uintptr_t>(poll.get()));
   alarms_.set(*poll, poll->deadline);
   const Offer offer = offer_of(queue, *match.task);
   // The queue stays while a start is under way.
@@ -119,6 +121,7 @@ void Matching::Home::deliver(Queue& queue, const core::IdlePoll& idle, const cor
   if (found == polls_.end()) {  // its client left, or its time passed: nobody hears this
     const Offer offer = offer_of(queue, *queue.value.window().find_under_way(task));
     queue.value.undone(task, now());
+    if (base::planted(base::Bug::kUndeliveredStart)) return;
     return options_.starter->undo_start(offer, response);
   }
   if (const core::TaskReference* due = queue.value.window().find_under_way(task)) count_delivery(queue, idle, due->time);
@@ -131,6 +134,7 @@ void Matching::Home::park_again(Queue& queue, const core::IdlePoll& idle) {
   if (found == polls_.end()) return;
   const std::shared_ptr<Poll> poll = found->second;
   if (draining_ || poll->end < now() || has_left(poll->poller, queue.key, now())) return finish(poll, std::string());
+  if (base::planted(base::Bug::kLoseReservedPoll)) return alarms_.cancel(*poll);
   poll->reserved = false;
   poll->place = queue.value.park_first(idle);
   alarms_.set(*poll, poll->end);

@@ -264,6 +264,21 @@ TEST(E9, AFailedSyncEndsTheServerAndASecondOneThatWouldSucceedIsNotBelieved) {
   EXPECT_TRUE(begin_workflow(world, "lost"));
 }
 
+// What was acknowledged before may be in no row yet, and will never be in one of this process.
+TEST(E11, NothingIsListedAfterTheLogHasEnded) {
+  for (const int loops : {1, 2}) {
+    World world({.local = true, .loops = loops});
+    ASSERT_TRUE(begin_workflow(world, "acknowledged"));
+    world.disk().fail_next_sync();
+    ASSERT_FALSE(begin_workflow(world, "lost"));
+    wfs::ListWorkflowExecutionsRequest list;
+    list.set_namespace_("default");
+    const auto listed = world.call<wfs::ListWorkflowExecutionsResponse>("ListWorkflowExecutions", list);
+    ASSERT_FALSE(listed);
+    EXPECT_EQ(listed.error().code, Code::kUnavailable);
+  }
+}
+
 TEST(E9, WhatRecoveryHasShownSurvivesALossOfPower) {
   World world({.local = true});
   ASSERT_TRUE(begin_workflow(world, "old"));

@@ -25,7 +25,7 @@ World::World(WorldOptions options) : clock(options.start), options_(std::move(op
     if (options_.wrap) wrapped_ = options_.wrap(*disk_);
   }
   const base::Status begun = begin();
-  CHECK(begun);
+  CHECK(begun || options_.may_refuse);
   for (const std::string_view prefix : {frontend::kWorkflowService, frontend::kOperatorService}) {
     const auto* service = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
         std::string(prefix.substr(1, prefix.size() - 2)));
@@ -44,7 +44,8 @@ World::~World() { die(base::Crash::kKeepAll); }
 
 base::Status World::open_store() {
   if (!options_.local) {
-    auto store = std::make_unique<store::MemoryStore>(*log_, content_);
+    auto store = options_.make_memory ? options_.make_memory(*log_, content_)
+                                      : std::make_unique<store::MemoryStore>(*log_, content_);
     memory_ = store.get();
     store_ = std::move(store);
     return {};
@@ -64,7 +65,9 @@ base::Status World::open_store() {
   return {};
 }
 
-base::Status World::begin() {
+base::Status World::begin() { return begun_ = begin_life(); }
+
+base::Status World::begin_life() {
   ++life_;
   fatal_.reset();
   for (int i = 0; i < options_.loops; ++i) {
@@ -80,6 +83,7 @@ base::Status World::begin() {
   wiring.cache_bytes = options_.cache_bytes;
   wiring.refuse_bytes = options_.refuse_bytes;
   wiring.replay_bytes = options_.replay_bytes;
+  wiring.secure_bytes = options_.secure_bytes;
   wiring.on_fatal = [this](const base::Error& error) { fatal_ = error; };
   wiring_ = std::make_unique<server::Wiring>(std::move(wiring));
   TRY_VOID(wiring_->start());

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/random.h"
 #include "base/sim_disk.h"
 #include "base/sim_scheduler.h"
 #include "server/frontend/method_table.h"
@@ -71,10 +72,14 @@ struct WorldOptions {
   base::Time start = base::Time(std::chrono::seconds(1'700'000'000));  // of the clock
   std::uint64_t lives = 0;             // process lives before, on the same store
   std::shared_ptr<base::SimDisk> disk;  // with what is on it; absent: a new one
+  bool may_refuse = false;             // the first start may be refused, see begun(); otherwise it must succeed
   std::size_t segment_bytes = 64 << 10;
   std::uint64_t checkpoint_bytes = 256 << 10;
   store::local::SpaceLimits space{.ballast_bytes = 0, .low_mark = 0, .critical_mark = 0};
   base::Duration retention = std::chrono::hours(24);  // of the namespace `default`
+  std::function<std::string(std::size_t)> secure_bytes = base::secure_bytes;
+  // Makes the store of a world that is not local; absent: the memory store.
+  std::function<std::unique_ptr<store::MemoryStore>(base::Executor&, std::shared_ptr<store::MemoryContent>)> make_memory;
   // What the store sees of the disk (a test's wrapper); absent: the disk itself.
   std::function<std::unique_ptr<base::Disk>(base::SimDisk&)> wrap;
 };
@@ -113,6 +118,8 @@ class World {
   void crash_and_plant(std::string group);
   // The orderly end; true when it was reached. Then die() and begin().
   bool stop();
+  // How the last begin() went.
+  const base::Status& begun() const { return begun_; }
   // The clock goes on by that much, with everything that is due on the way.
   void advance(base::Duration by) { scheduler.advance_to(clock.now() + by); }
 
@@ -143,6 +150,7 @@ class World {
 
  private:
   base::Status open_store();
+  base::Status begin_life();
 
   const WorldOptions options_;
   std::uint64_t life_ = 0;
@@ -156,6 +164,7 @@ class World {
   store::MemoryStore* memory_ = nullptr;
   std::unique_ptr<server::Wiring> wiring_;
   std::optional<base::Error> fatal_;
+  base::Status begun_;
   frontend::MethodTable forwarding_;
 };
 

@@ -1,5 +1,6 @@
 #include "server/core/activity/activity.h"
 
+#include "base/planted.h"
 #include "server/core/activity/results.h"
 #include "server/core/errors.h"
 #include "server/core/workflow/workflow_task.h"
@@ -32,6 +33,7 @@ Result<Found> find(UnitDraft& unit, const TaskRef& task, bool may_wait) {
   const auto* entry = run->state().activities.find(task.scheduled_id);
   if (!entry) return std::unexpected(activity_not_found());
   const pb::Activity& activity = **entry;
+  if (base::planted(base::Bug::kOldToken)) return Found{*run, task.scheduled_id};
   if (activity.started_time() == 0 || activity.attempt() != task.attempt || activity.nonce() != task.nonce) {
     return std::unexpected(activity_not_found());
   }
@@ -218,6 +220,7 @@ Decision heartbeat_activity(UnitDraft& unit, HeartbeatActivity command) {
   if (!found) return UnitDraft::refuse(found.error());
   pb::Activity& activity = found->run.activity(found->scheduled_id);
   activity.set_last_heartbeat_time(nanos(env.now));
+  if (base::planted(base::Bug::kHeartbeatNotWritten)) return unit.finish(Heartbeat{});
   if (command.has_details) {
     *activity.mutable_heartbeat_details() = std::move(command.details);
   } else {

@@ -1,5 +1,6 @@
 #include "server/core/workflow/signal_workflow.h"
 
+#include "base/planted.h"
 #include "server/core/errors.h"
 #include "server/core/workflow/workflow_task.h"
 
@@ -33,7 +34,8 @@ Decision signal_workflow(UnitDraft& unit, SignalWorkflow command) {
   const auto& request = command.request;
   RunDraft* run = unit.find_run(request.workflow_execution().run_id());
   if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, request.workflow_execution().run_id()));
-  const bool repeat = !request.request_id().empty() && run->state().request_ids.contains(request.request_id());
+  const bool repeat = !request.request_id().empty() && run->state().request_ids.contains(request.request_id()) &&
+                      !base::planted(base::Bug::kSignalTwice);
   if (!repeat) {
     if (!run->running()) return UnitDraft::refuse(not_found("workflow execution already completed"));
     Signal signal{.name = request.signal_name(), .identity = request.identity(), .request_id = request.request_id()};

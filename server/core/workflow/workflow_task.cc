@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
 #include "server/core/workflow/build_ids.h"
 
 namespace perdure::core {
@@ -221,6 +222,7 @@ std::int64_t write_task_completed(RunDraft& run, const wfs::RespondWorkflowTaskC
 }
 
 void fail_workflow_task(RunDraft& run, const TaskFailure& failure, const Env& env) {
+  if (base::planted(base::Bug::kBufferLost)) run.clear_buffered();
   if (run.task_now().events_written()) write_failed(run, failure);
   next_attempt(run, env);
 }

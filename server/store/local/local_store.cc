@@ -4,6 +4,7 @@
 #include <functional>
 #include <utility>
 
+#include "base/planted.h"
 #include "server/store/local/log.h"
 #include "server/store/local/projector.h"
 #include "server/store/local/reader.h"
@@ -212,6 +213,7 @@ void LocalStore::project(Projection projection, Done<void> done) {
     if (projection.position > log->durable()) return base::invalid_argument("projection of a group that is not durable");
     TRY_VOID(projector.project(projection));
     log->projected(projector.cursor());
+    if (base::planted(base::Bug::kTrimTooFar)) log->trim(projector.cursor());
     return {};
   });
 }

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/planted.h"
 
 namespace perdure::store::local {
 namespace {
@@ -134,7 +135,8 @@ std::optional<Block> decode_block(std::string_view segment, std::size_t offset, 
   if (!rest.starts_with(kBlockMagic) || get<std::uint64_t>(rest.data() + 16) != header.number) return std::nullopt;
   const auto payload = get<std::uint64_t>(rest.data() + 8);
   if (payload > rest.size() - kBlockHeaderBytes) return std::nullopt;
-  if (get<std::uint64_t>(rest.data() + 40) != block_checksum(rest, payload, header.salt ^ offset)) return std::nullopt;
+  const bool good = get<std::uint64_t>(rest.data() + 40) == block_checksum(rest, payload, header.salt ^ offset);
+  if (!good && !base::planted(base::Bug::kChecksumIgnored)) return std::nullopt;
   return Block{get<std::uint32_t>(rest.data() + 4), get<std::uint64_t>(rest.data() + 24),
                get<std::uint64_t>(rest.data() + 32), rest.substr(kBlockHeaderBytes, payload),
                align_block(kBlockHeaderBytes + payload)};
