@@ -58,6 +58,7 @@ void Simulation::stop_in_the_middle() {
   stopping_ = true;
   stopping_kind_ = random_.below(2) == 0 ? Crash::kDropUnsynced : Crash::kRandom;
   world_.disk().stop_at(world_.disk().operations() + 1 + random_.below(40), random_.below(2) == 0);
+  disturb(server_now() + seconds(2));
   events_.after(milliseconds(random_.below(1500)), [this, life = life_] {
     if (!alive_ || life != life_) return;
     crash(stopping_kind_);

@@ -122,16 +122,32 @@ bool Simulation::server_can_step() const {
 // One thing happens. False: nothing is left that could.
 bool Simulation::step() {
   ++steps_;
+  if (stopping_ && plan_.crash.at != CrashPoint::At::kNowhere && !stop_seen_ &&
+      world_.disk().operations() >= operations_before_ + plan_.crash.number) {
+    // A server that writes nothing would not notice that its disk has stopped.
+    stop_seen_ = true;
+    disturb(server_now() + seconds(3));
+    events_.after(milliseconds(1000), [this, life = life_] {
+      if (alive_ && life == life_) crash(stopping_kind_);
+    });
+  }
   if (crash_now_) {
     crash_now_ = dead_before_answer_ = false;
     crash(base::Crash::kDropUnsynced);
   }
   if (alive_ && world_.fatal()) {
-    if (lingers_ == 0) lingers_ = 1 + (random_.below(2) == 0 ? 0 : random_.below(300));
-    if (--lingers_ == 0) {
+    const auto end = [this] {
       die(stopping_ ? stopping_kind_ : base::Crash::kKeepAll);
       events_.after(milliseconds(random_.below(2000)), [this] { revive(); });
+    };
+    if (lingers_ == 0) {
+      lingers_ = 1 + (random_.below(2) == 0 ? 0 : random_.below(300));
+      disturb(server_now() + seconds(1));
+      events_.after(seconds(1), [this, end, life = life_] {
+        if (alive_ && life == life_) end();
+      });
     }
+    if (--lingers_ == 0) end();
   }
   const bool event_due = events_.next() <= events_.now();
   const bool server = server_can_step();

@@ -127,6 +127,7 @@ class Simulation {
   int strikes_left_ = 0;
   base::Time died_{};
   base::Time healed_{};
+  bool stop_seen_ = false;  // the disk has stopped, and the server will die soon
   bool reached_ = false;    // the crash point of the plan
   bool crash_now_ = false;  // before the next step
   bool dead_before_answer_ = false;
