@@ -37,7 +37,11 @@ void RemoteStore::send(store::GroupNumber number) {
 
 void RemoteStore::arrive(store::GroupNumber number) {
   const auto found = groups_.find(number);
-  if (found == groups_.end() || number > arrived_ + 1) return;  // the fence: its predecessor is not there
+  if (found == groups_.end()) return;
+  if (number > arrived_ + 1) {  // the fence: its predecessor is not there, and it is sent again
+    hooks_.later(latency(), [this, number] { arrive(number); });
+    return;
+  }
   const auto answered = [this, number](base::Status status) {
     if (!lost(6))
       hooks_.later(latency(), [this, number, status = std::move(status)]() mutable {
