@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs examples/loan_application as its README says, in both languages: examples.py --address HOST:PORT"""
+"""Runs examples/loan_application as its README says, in every language: examples.py --address HOST:PORT"""
 import argparse
 import os
 import pathlib
@@ -21,9 +21,16 @@ def python_programs(_):
     return [sys.executable, LOAN / "python/worker.py"], [sys.executable, LOAN / "python/apply.py"]
 
 
+def cpp_programs(_):
+    return [ROOT / "build/examples/example_loan_worker"], [ROOT / "build/examples/example_loan_apply"]
+
+
 def go_programs(place):
     subprocess.run([toolchain.go(), "build", "-o", f"{place}/", "./worker", "./apply"], cwd=LOAN / "go", check=True)
     return [place / "worker"], [place / "apply"]
+
+
+PROGRAMS = {"cpp": cpp_programs, "python": python_programs, "go": go_programs}
 
 
 def run_once(language, programs, address, place):
@@ -57,12 +64,12 @@ def main():
     options = parser.parse_args()
     processes.use_packages()
     failed = 0
-    for language, programs in {"python": python_programs, "go": go_programs}.items():
+    for language, programs in PROGRAMS.items():
         with tempfile.TemporaryDirectory(prefix="loan-") as place:
             problem = run_once(language, programs, options.address, pathlib.Path(place))
         print(f"{'FAIL' if problem else 'ok  '} loan_application in {language}{': ' + problem if problem else ''}", flush=True)
         failed += problem is not None
-    print(f"examples: {2 - failed} passed, {failed} failed")
+    print(f"examples: {len(PROGRAMS) - failed} passed, {failed} failed")
     sys.exit(failed > 0)
 
 

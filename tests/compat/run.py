@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs the official SDKs' suites against one server, which is started for it in a temporary directory and stopped at the end.
+"""Runs the suites of the official SDKs and of our own for C++ against one server, which is started for it in a temporary directory and stopped at the end.
 
-  run.py [--binary build/perdure] [--suite python] [--suite go] [--suite examples] [names…]
+  run.py [--binary build/perdure] [--suite python] [--suite go] [--suite cpp] [--suite cross] [--suite examples] [names…]
   run.py --against temporal        the incumbent instead of ours
   run.py --address HOST:PORT       a server that runs already
 
@@ -49,12 +49,22 @@ def go_suite(address, names):
     return status
 
 
+def cpp_suite(address, names):
+    return subprocess.run([ROOT / "build/tests/compat/compat_cpp", "--address", address, "--list", HERE / "scenarios.md",
+                           *names]).returncode
+
+
+def cross_suite(address, names):
+    assert not names, "the conversations have no names to choose from"
+    return subprocess.run([sys.executable, HERE / "cross.py", "--address", address]).returncode
+
+
 def examples_suite(address, names):
     assert not names, "the examples have no names to choose from"
     return subprocess.run([sys.executable, HERE / "examples.py", "--address", address]).returncode
 
 
-SUITES = {"python": python_suite, "go": go_suite, "examples": examples_suite}
+SUITES = {"python": python_suite, "go": go_suite, "cpp": cpp_suite, "cross": cross_suite, "examples": examples_suite}
 
 
 def main():

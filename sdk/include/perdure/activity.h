@@ -60,7 +60,7 @@ class ActivityContext {
   // back this way.
   template <class... T>
   void heartbeat(const T&... details) {
-    record_heartbeat(detail::ArgumentList<std::tuple<T...>>::encode_all(details...));
+    record_heartbeat(detail::ArgumentList<std::tuple<std::decay_t<T>...>>::encode_all(details...));
   }
   // What the last attempt said in its last heartbeat.
   template <class T>

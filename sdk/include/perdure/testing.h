@@ -55,6 +55,7 @@ struct EnvironmentOptions {
   std::vector<std::string> task_queues{"test"};  // all are served with everything that is added; the first is the default
   bool replay = true;               // every workflow from its first event at every task, and once more when its result is read
   bool allow_task_failures = false;  // workflow tasks that fail are tried again, as in production, instead of failing the test
+  int evict_after = 0;  // with `replay` off: the task after which each run is destroyed, to be replayed by the next one
   TimePoint start{std::chrono::hours(24 * 20454)};  // 2026-01-01
 };
 
@@ -166,7 +167,7 @@ class ActivityEnvironment {
   static ActivityEnvironment after_heartbeat(const T&... details) {
     ActivityInfo info;
     info.attempt = 2;
-    return ActivityEnvironment(info, detail::ArgumentList<std::tuple<T...>>::encode_all(details...));
+    return ActivityEnvironment(info, detail::ArgumentList<std::tuple<std::decay_t<T>...>>::encode_all(details...));
   }
   ActivityEnvironment(ActivityEnvironment&&) noexcept;
   ~ActivityEnvironment();

@@ -93,6 +93,7 @@ Environment::Environment(EnvironmentOptions options) : parts_(std::make_unique<P
                            [parts](const std::string& method, const std::string& request, client::Reply reply) {
                              return parts->inspect(method, request, std::move(reply));
                            });
+  parts->simulation.evict_after = parts->options.evict_after;
   ClientOptions client;
   client.identity = "test";
   parts->connection = std::make_shared<detail::Connection>(client, parts->server->transport());
@@ -100,6 +101,7 @@ Environment::Environment(EnvironmentOptions options) : parts_(std::make_unique<P
     WorkerOptions worker;
     worker.task_queue = queue;
     worker.graceful_shutdown = {};
+    worker.deadlock_timeout = 30s;  // a starved machine is no deadlock
     if (parts->options.replay) worker.cache_bytes = 0;
     workers_.push_back(std::make_unique<Worker>(detail::ClientAccess::make(parts->connection), worker));
     parts->cores.push_back(workers_.back()->core_.get());

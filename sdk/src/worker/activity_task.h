@@ -24,10 +24,11 @@ namespace perdure {
 inline namespace v1 {
 namespace detail {
 
-// What takes the place of time and server for activities in a test.
+// What takes the place of time and server in a test, and what a test asks of a worker.
 struct Simulation {
   std::function<bool(Duration, std::stop_token)> sleep;  // false: it was asked to stop
   std::function<void(const Payloads&)> heartbeat;        // empty: the server hears them, none is held back
+  int evict_after = 0;  // the task after which each run leaves the cache; 0: none
 };
 
 class ActivityTask final : public LogTarget, public std::enable_shared_from_this<ActivityTask> {

@@ -132,6 +132,7 @@ std::shared_ptr<worker::WorkflowLane> WorkerCore::new_lane(std::size_t index) {
   settings.sticky_queue = sticky_queue_;
   settings.sticky_timeout = options_.sticky_timeout;
   settings.cache_bytes = options_.cache_bytes / lanes_.size();
+  if (simulation_) settings.evict_after = simulation_->evict_after;
   settings.log = options_.log;
   settings.meter = meter_;
   settings.cached_runs = cached_runs_;

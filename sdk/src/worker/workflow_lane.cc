@@ -157,7 +157,9 @@ void WorkflowLane::handle(Task& task, Done done) {
       cached.previous_started_event_id = task.previous_started_event_id();
       go_on(cached);
     }
-    if (!cached.busy() && (settings_.sticky_queue.empty() || cached.run->closed())) evict(run_id);
+    const bool leaves = ++cached.tasks == settings_.evict_after;
+    const bool stays = !settings_.sticky_queue.empty() && !cached.run->closed() && !leaves;
+    if (!cached.busy() && !stays) evict(run_id);
     evict_surplus();
     settings_.meter.gauge(observe::metric::kStickyCacheSize, settings_.cached_runs->load());
   });

@@ -39,6 +39,7 @@ struct LaneSettings {
   std::string identity, sticky_queue;  // empty queue: no cache
   Duration sticky_timeout{};
   std::size_t cache_bytes = 0;
+  int evict_after = 0;  // of a run's tasks: it leaves the cache; 0: none. For tests
   LogSink log;
   observe::Meter meter;
   std::shared_ptr<std::atomic<int>> cached_runs;  // of all lanes of the worker
@@ -87,6 +88,7 @@ class WorkflowLane : public std::enable_shared_from_this<WorkflowLane> {
     std::string run_id;
     replay::Replay replay;
     std::unique_ptr<detail::Run> run;
+    int tasks = 0;
     std::int64_t previous_started_event_id = 0;  // of the last task that is no query
     std::uint64_t serial = 0;                    // no other run in memory has it, or had
     // Local activities: while they run the task stays open, or is answered with a request for the next one.
