@@ -242,6 +242,7 @@ void Loop::visibility_flushed(const base::Status& status) {
     visibility_waiters_.pop_front();
     waiter(status);
   }
+  if (!status) end(status.error());  // the rows of that flush are in none any more: nothing is listed from now on
 }
 
 // Everything that was answered before this call is in rows that are flushed now or already under way. What is flushed after that is
