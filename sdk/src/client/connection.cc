@@ -134,6 +134,23 @@ void with_body(google::protobuf::Any& any, const F& use) {
   any.PackFrom(*body);
 }
 
+// The messages that are set in this one, one level down.
+template <class F>
+void each_part(google::protobuf::Message& message, const F& use) {
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const auto* field : fields) {
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      use(*reflection.MutableMessage(&message, field));
+      continue;
+    }
+    for (int i = 0; i < reflection.FieldSize(message, field); ++i)
+      use(*reflection.MutableRepeatedMessage(&message, field, i));
+  }
+}
+
 // The message and all that are in it; what stands in an Any too.
 template <class F>
 void visit(google::protobuf::Message& message, const F& use) {
@@ -142,21 +159,8 @@ void visit(google::protobuf::Message& message, const F& use) {
     auto& any = static_cast<google::protobuf::Any&>(message);
     return with_body(any, [&](google::protobuf::Message& body) { visit(body, use); });
   }
-  const google::protobuf::Reflection& reflection = *message.GetReflection();
-  std::vector<const google::protobuf::FieldDescriptor*> fields;
-  reflection.ListFields(message, &fields);
-  for (const auto* field : fields) {
-    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
-    if (!field->is_repeated()) {
-      visit(*reflection.MutableMessage(&message, field), use);
-      continue;
-    }
-    for (int i = 0; i < reflection.FieldSize(message, field); ++i)
-      visit(*reflection.MutableRepeatedMessage(&message, field, i), use);
-  }
+  each_part(message, [&](google::protobuf::Message& part) { visit(part, use); });
 }
-
-void translate(google::protobuf::Message& message, const Translate& codec);
 
 void translate(google::protobuf::Message& message, const Translate& codec) {
   namespace common = temporal::api::common::v1;
@@ -181,19 +185,7 @@ void translate(google::protobuf::Message& message, const Translate& codec) {
     return with_body(static_cast<google::protobuf::Any&>(message),
                      [&](google::protobuf::Message& body) { translate(body, codec); });
   }
-  const google::protobuf::Reflection& reflection = *message.GetReflection();
-  std::vector<const google::protobuf::FieldDescriptor*> fields;
-  reflection.ListFields(message, &fields);
-  for (const auto* field : fields) {
-    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
-    if (!field->is_repeated()) {
-      translate(*reflection.MutableMessage(&message, field), codec);
-      continue;
-    }
-    for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
-      translate(*reflection.MutableRepeatedMessage(&message, field, i), codec);
-    }
-  }
+  each_part(message, [&](google::protobuf::Message& part) { translate(part, codec); });
 }
 
 }  // namespace
