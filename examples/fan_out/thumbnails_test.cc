@@ -27,4 +27,16 @@ TEST(Thumbnails, a_hundred_of_them_ten_at_a_time) {
   EXPECT_GT(most, 1);
 }
 
+TEST(Thumbnails, the_first_failure_ends_it) {
+  perdure::testing::Environment env;
+  env.add<&thumbnails>();
+  env.mock<&make_thumbnail>([](std::string url) {
+    if (url == "bad") throw ApplicationFailure("no picture", "BadPicture", true);
+    return Thumb{std::move(url), 1};
+  });
+  std::vector<std::string> urls(30, "good");
+  urls[7] = "bad";
+  EXPECT_THROW(env.execute<&thumbnails>(urls), WorkflowFailed);
+}
+
 }  // namespace pictures

@@ -96,6 +96,19 @@ TEST(Workflow, the_first_failure_of_a_group_cancels_the_others) {
   server.fire_timer(0);
   EXPECT_EQ(server.task(), "CancelTimer(2) FailWorkflow");
 }
+// What has ended in the same task, later in history, is not asked to end: the server would refuse the whole task, for ever.
+TEST(Workflow, what_ended_in_the_same_task_is_not_cancelled) {
+  FakeServer activities(define_workflow<&examples::thumbnails>(), std::vector<std::string>(3, "u"));
+  activities.task();
+  activities.fail_activity(0, "no picture");
+  activities.complete_activity(1, examples::Thumb{"u", 7});
+  EXPECT_EQ(activities.task(), "RequestCancelActivity FailWorkflow");
+  FakeServer timers(define_workflow<&group>());
+  timers.task();
+  timers.fire_timer(0);
+  timers.fire_timer(1);
+  EXPECT_EQ(timers.task(), "FailWorkflow");
+}
 Task<> abandoned_group(Context ctx) {
   {
     TaskGroup tasks(ctx);

@@ -275,24 +275,26 @@ void Run::cancel_operation(StateBase& state) {
     return end_cancelled(sequence, "cancelled before it was sent");
   }
   const std::source_location here;
+  const bool asks = pending.cancellation != CancellationType::kAbandon && !ending_.contains(sequence);
   switch (pending.kind) {
     case CommandKind::kStartTimer: {
+      if (ending_.contains(sequence)) return end_cancelled(sequence, "timer cancelled");
       auto& command = record(CommandKind::kCancelTimer, 0, here);
       command.wire.set_command_type(enums::COMMAND_TYPE_CANCEL_TIMER);
       command.wire.mutable_cancel_timer_command_attributes()->set_timer_id(pending.id);
       return end_cancelled(sequence, "timer cancelled");
     }
     case CommandKind::kScheduleActivity:
-      if (pending.cancellation != CancellationType::kAbandon) {
+      if (asks) {
         auto& command = record(CommandKind::kCancelActivity, sequence, here);
         command.wire.set_command_type(enums::COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK);
       }
       break;
     case CommandKind::kMarker:  // a local activity
-      if (pending.cancellation != CancellationType::kAbandon) cancelled_locals_.push_back(sequence);
+      if (asks) cancelled_locals_.push_back(sequence);
       break;
     case CommandKind::kStartChild:
-      if (pending.cancellation != CancellationType::kAbandon) {
+      if (asks) {
         Ref<State<void>> nobody = new_state<void>();
         cancel_external(*nobody, ExternalTarget{pending.id, {}, true}, here);
       }

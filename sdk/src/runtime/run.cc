@@ -214,6 +214,10 @@ void Run::begin(const replay::Activation& activation) {
       std::chrono::duration_cast<TimePoint::duration>(std::chrono::nanoseconds(activation.now_nanos)));
   replaying_ = activation.replaying;
   idle_ = true;
+  ending_.clear();
+  for (const replay::Job& job : activation.jobs) {
+    if (job.kind == replay::JobKind::kActivity || job.kind == replay::JobKind::kTimer) ending_.insert(job.sequence);
+  }
   continue_as_new_suggested_ = activation.continue_as_new_suggested;
   settings_.info.history_length = activation.started_event_id;
   settings_.info.history_bytes = activation.history_bytes;
