@@ -207,22 +207,16 @@ int WorkerCore::pollers(Queue queue) const {
 }
 
 // A poll is only sent when there is room for what it may bring.
-bool WorkerCore::has_slot(Queue queue) const {
-  const auto count = [&](Queue one) {
-    const auto found = polling_.find(one);
-    return found == polling_.end() ? 0 : found->second;
-  };
-  if (queue == Queue::kActivity) {
-    return static_cast<int>(running_.size()) + eager_.load() + count(Queue::kActivity) <
-           options_.max_concurrent_activities;
-  }
+bool WorkerCore::take_slot(Queue queue) {
+  if (queue == Queue::kActivity) return take_activity_slot();
   // One is kept for each of the two queues.
-  return workflow_tasks_ + count(queue) < std::max(options_.max_concurrent_workflow_tasks, 1);
+  return workflow_tasks_ + polling_[queue] < std::max(options_.max_concurrent_workflow_tasks, 1);
 }
 
 void WorkerCore::fill(Queue queue) {
-  while (!stopping_ && polling_[queue] < pollers(queue) && has_slot(queue)) {
+  while (!stopping_ && polling_[queue] < pollers(queue) && take_slot(queue)) {
     if (queue == Queue::kActivity && !activity_rate_.take(control_->clock().now())) {
+      activity_slots_.fetch_sub(1);
       return fill_when_rate_allows();
     }
     poll(queue);
@@ -286,13 +280,13 @@ void WorkerCore::polled(Queue queue, std::uint64_t poll, client::Reply reply) {
       count_poll(queue, reply && workflow_task(*reply));
     } else {
       const bool task = reply && activity_task(*reply);
-      if (!task) activity_rate_.give_back();
+      if (!task) give_back_activity_poll();
       count_poll(queue, task);
     }
     fill(queue);
     return check_ended();
   }
-  if (queue == Queue::kActivity) activity_rate_.give_back();
+  if (queue == Queue::kActivity) give_back_activity_poll();
   if (!stopping_) {
     options_.log({LogLevel::kWarn,
                   "poll_failed",
@@ -361,7 +355,6 @@ bool WorkerCore::activity_task(const std::string& bytes) {
   if (!response.ParseFromString(bytes) || response.task_token().empty()) return false;
   auto task = new_task(response);
   running_.insert(task);
-  busy_slots_.store(static_cast<int>(running_.size()));
   meter_.took(observe::metric::kActivityScheduleToStart,
               std::chrono::nanoseconds(convert::from_wire(response.started_time()) -
                                        convert::from_wire(response.current_attempt_scheduled_time())),
@@ -403,15 +396,27 @@ void WorkerCore::open_locals() {
 // A slot for an activity that the server may send with its answer to a workflow task.
 bool WorkerCore::reserve_eager(const std::string& type) {
   if (find_activity(type) == nullptr) return false;
-  if (eager_.fetch_add(1) + busy_slots_.load() < options_.max_concurrent_activities) return true;
-  eager_.fetch_sub(1);
+  if (!take_activity_slot()) return false;
+  eager_.fetch_add(1);
+  return true;
+}
+
+// Slots are of polls that may bring an activity, of activities that may come eagerly, and of those that run.
+bool WorkerCore::take_activity_slot() {
+  if (activity_slots_.fetch_add(1) < options_.max_concurrent_activities) return true;
+  activity_slots_.fetch_sub(1);
   return false;
+}
+
+void WorkerCore::give_back_activity_poll() {
+  activity_slots_.fetch_sub(1);
+  activity_rate_.give_back();
 }
 
 void WorkerCore::end_eager(std::string task) {
   control_->post(base::Lane::kCompletion, 0, [this, task = std::move(task)] {
     eager_.fetch_sub(1);
-    if (!task.empty()) activity_task(task);
+    if (task.empty() || !activity_task(task)) activity_slots_.fetch_sub(1);
     fill(Queue::kActivity);
     check_ended();
   });
@@ -422,7 +427,7 @@ void WorkerCore::run_activity(const std::shared_ptr<ActivityTask>& task,
   const auto ended = [this, task] {
     control_->post(base::Lane::kCompletion, 0, [this, task] {
       running_.erase(task);
-      busy_slots_.store(static_cast<int>(running_.size()));
+      activity_slots_.fetch_sub(1);
       show_slots();
       fill(Queue::kActivity);
       check_ended();

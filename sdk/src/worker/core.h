@@ -92,7 +92,9 @@ class WorkerCore {
   void stop_activities();
   void check_ended();
   void tell_server_of_end();
-  bool has_slot(Queue queue) const;
+  bool take_slot(Queue queue);
+  bool take_activity_slot();  // any thread
+  void give_back_activity_poll();
   int pollers(Queue queue) const;
 
   std::shared_ptr<Connection> connection_;
@@ -117,7 +119,7 @@ class WorkerCore {
   std::set<std::shared_ptr<ActivityTask>, std::owner_less<std::shared_ptr<ActivityTask>>> running_;
   std::vector<std::unique_ptr<ActivityThread>> threads_;
   std::unique_ptr<worker::LocalActivities> locals_;
-  std::atomic<int> eager_ = 0, busy_slots_ = 0;  // activities that the server may still send; that run
+  std::atomic<int> eager_ = 0, activity_slots_ = 0;  // activities that the server may still send; slots taken
   worker::Rate activity_rate_;
   bool waiting_for_rate_ = false, telling_server_ = false;
   bool stopping_ = false, over_ = false;

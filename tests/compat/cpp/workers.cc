@@ -99,7 +99,6 @@ void two_workers(Trial& trial) {
   const auto start = [&](const std::string& name, const Client* client) {
     WorkerOptions options = trial.worker_options();
     options.max_concurrent_activities = 1;
-    options.eager_activities = false;  // or one worker may get both
     options.identity = name;
     auto worker = trial.worker(options, client);
     worker->add<&meet>([&arrived, name](int number) {
