@@ -47,8 +47,13 @@ Task<int> again(Context ctx, int rounds) {
   if (rounds > 0) co_await ctx.continue_as_new<&again>(rounds - 1);
   co_return rounds;
 }
+std::atomic<const char*>& looked_at() {
+  static std::atomic<const char*> at{nullptr};
+  return at;
+}
 Task<int> large(Context ctx, int n) {
   std::array<char, 200'000> much{};
+  looked_at() = much.data();  // so that no compiler leaves it out of the frame
   much[static_cast<std::size_t>(n)] = 1;
   co_await ctx.sleep(1ms);
   co_await ctx.sleep(1ms);
