@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.request
 
 import grpc
 
@@ -78,6 +79,12 @@ class Server:
 
     def call(self, method, request, response_type, **options):
         return processes.call(self.channel, method, request, response_type, **options)
+
+    def number(self, name):
+        """The sum of a metric's samples; the server was started with --metrics-port."""
+        with urllib.request.urlopen(self.banner["metrics"], timeout=START_LIMIT) as page:
+            text = page.read().decode()
+        return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))
 
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)

@@ -1,8 +1,6 @@
 """What the server claims to be able to do, tried with an official SDK."""
 import asyncio
-import re
 import time
-import urllib.request
 from datetime import timedelta
 
 from temporalio import activity, workflow
@@ -37,12 +35,7 @@ class Claims(Case):
         return self.server("--metrics-port", processes.free_port())
 
     async def number(self, server, name):
-        """The sum of a metric's samples."""
-        def read():
-            with urllib.request.urlopen(server.banner["metrics"], timeout=20) as page:
-                return page.read().decode()
-        text = await asyncio.to_thread(read)
-        return sum(float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))
+        return await asyncio.to_thread(server.number, name)
 
     async def until(self, server, name, wanted):
         end = time.monotonic() + POLL / 2
