@@ -134,9 +134,11 @@ TEST(Attributes, go_along_to_the_next_run) {
                    &(*server.started().mutable_search_attributes()->mutable_indexed_fields())["Customer"]);
   convert::to_wire(detail::encode<std::string>("x"),
                    &(*server.started().mutable_memo()->mutable_fields())["note"]);
+  server.started().mutable_retry_policy()->set_maximum_attempts(7);
   EXPECT_EQ(server.task(), "ContinueAsNew");
   const auto& asked = server.command(0).continue_as_new_workflow_execution_command_attributes();
   EXPECT_EQ(asked.memo().fields().count("note"), 1u);
+  EXPECT_EQ(asked.retry_policy().maximum_attempts(), 7);
   EXPECT_EQ(asked.search_attributes().indexed_fields().count("Customer"), 1u);
 }
 

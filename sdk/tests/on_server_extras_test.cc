@@ -276,6 +276,16 @@ TEST_P(Extras, memo_and_search_attributes) {
   check_replay(options.id);
 }
 
+TEST_P(Extras, the_first_task_says_which_sdk_and_which_of_its_flags) {
+  worker().add<&marked>();
+  start();
+  (void)client().execute<&marked>(named("flags"));
+  const std::string history = detail::fetch_history(*client().connection(), {named("flags").id, {}});
+  const std::size_t said = history.find("perdure-cpp");
+  ASSERT_NE(said, std::string::npos);
+  EXPECT_EQ(history.find("perdure-cpp", said + 1), std::string::npos);  // once
+}
+
 // ---- whatever comes
 
 Task<std::string> any_workflow(Context ctx, Payloads arguments) {

@@ -469,6 +469,7 @@ void Run::continue_as_new(std::string_view name, Payloads arguments, std::source
   wire->mutable_task_queue()->set_name(info().task_queue);
   convert::to_wire(arguments, wire->mutable_input());
   if (!headers.empty()) convert::to_wire(headers, wire->mutable_header());
+  if (retry_) *wire->mutable_retry_policy() = *retry_;
   if (!info().memo.fields().empty()) to_fields(info().memo.fields(), wire->mutable_memo()->mutable_fields());
   if (!info().search_attributes.fields().empty()) {
     to_fields(info().search_attributes.fields(), wire->mutable_search_attributes()->mutable_indexed_fields());

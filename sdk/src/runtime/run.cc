@@ -221,7 +221,7 @@ void Run::begin(const replay::Activation& activation) {
   continue_as_new_suggested_ = activation.continue_as_new_suggested;
   settings_.info.history_length = activation.started_event_id;
   settings_.info.history_bytes = activation.history_bytes;
-  if (activation.replaying) settings_.info.build_id = activation.build_id;
+  settings_.info.build_id = activation.replaying ? activation.build_id : own_build_id_;
   for (const std::string& patch : activation.patches) patches_[patch] = true;
   side_effects_.clear();
   for (const replay::Event* event : activation.side_effects) {
@@ -301,6 +301,7 @@ void Run::start(const replay::Event& event) {
     info.search_attributes.fields()[name] = convert::from_wire(value);
   info.headers = convert::from_wire(started.header());
   info.last_result = convert::from_wire(started.last_completion_result());
+  if (started.has_retry_policy()) retry_ = started.retry_policy();
   if (started.has_continued_failure()) info.last_failure = convert::from_wire(started.continued_failure());
   random_ = Random(seed_of(started.original_execution_run_id()));
   arguments_ = convert::from_wire(started.input());

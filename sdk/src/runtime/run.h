@@ -236,6 +236,8 @@ class Run final : public LogTarget {
   bool is_failure(const std::exception_ptr& error) const;
 
   RunSettings settings_;
+  const std::string own_build_id_ = settings_.info.build_id;
+  std::optional<temporal::api::common::v1::RetryPolicy> retry_;  // the workflow's own
   std::vector<std::unique_ptr<WorkflowInterceptor>> interceptors_;
   std::unique_ptr<WorkflowInstance> instance_;
   Payloads arguments_;
