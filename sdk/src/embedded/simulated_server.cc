@@ -151,16 +151,19 @@ void SimulatedServer::look_again() {
   time_->post(base::Lane::kCompletion, 0, [this] { consider(); });
 }
 
-// The polls are counted inside the same lock in which the clock moves: whoever was given a task since the worker was
-// asked has one poll less.
+// The polls are counted inside the same lock in which the clock moves: whoever was given a task since the
+// worker was asked has one poll less, or has called again.
 void SimulatedServer::consider() {
-  const bool wanted = server_.with(
-      [](const Server& server) { return !server.closed && (!server.clients.empty() || !server.goals.empty()); });
-  if (!wanted) return;
+  const std::optional<std::uint64_t> last_call =
+      server_.with([](const Server& server) -> std::optional<std::uint64_t> {
+        if (server.closed || (server.clients.empty() && server.goals.empty())) return std::nullopt;
+        return server.last_call;
+      });
+  if (!last_call) return;
   const std::optional<Rest> rest = at_rest_ ? at_rest_() : Rest{};
   if (!rest) return;  // its end will be told
   bool again = false;
-  with_server([&](Server& server) { again = step(server, *rest); });
+  with_server([&](Server& server) { again = server.last_call != *last_call || step(server, *rest); });
   if (again) look_again();
 }
 
