@@ -34,6 +34,11 @@ bool Loop::ready(Unit& unit, const core::Command& command) {
   if (unit.quarantine) {
     if (std::holds_alternative<core::DeleteWorkflow>(command)) {
       if (unit.loads > 0) return false;
+      for (const std::string& run_id : unit.head.head.owing_run_ids()) {  // whose receivers are told
+        if (const Run* run = unit.find(run_id); run && run->loaded) continue;
+        load_run(unit, run_id);
+        return false;
+      }
     } else if (!std::holds_alternative<core::DescribeWorkflow>(command) && !std::holds_alternative<core::ReadHistory>(command)) {
       return true;  // it is only refused
     }

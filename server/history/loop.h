@@ -119,6 +119,8 @@ class Loop {
   void reject_tail(Unit& unit, std::size_t first, const std::string& why);
   void decide_quarantined(Unit& unit, PendingCommand pending);
   Result<core::Reply> describe_quarantined(Unit& unit, const std::string& run_id);
+  bool goes_whole(const Unit& unit, const core::DeleteWorkflow& command) const;
+  void forget_and_delete(Unit& unit, PendingCommand pending);
   Result<core::Reply> delete_quarantined(Unit& unit, const core::DeleteWorkflow& command);
   // Nothing is left of the unit, whatever it was.
   void wipe(Unit& unit);
@@ -184,6 +186,8 @@ class Loop {
   void deliver(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt);
   void delivered(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt, Result<core::Reply> reply);
   void forget(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt);
+  void forget_debts(const Unit& unit, std::move_only_function<void(base::Status)> then);
+  const core::pb::External* owed(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id);
   void pay_later(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt);
 
   // projection.cc

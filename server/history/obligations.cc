@@ -29,16 +29,22 @@ void Loop::pay_obligations(Unit& unit, Run& run) {
   }
 }
 
+// Nothing when it was paid, or its id is gone or quarantined: then nothing is recorded any more, so nothing is tried.
+const core::pb::External* Loop::owed(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id) {
+  Unit* unit = find_unit(key);
+  const Run* run = unit && !unit->quarantine ? unit->find(run_id) : nullptr;
+  const auto* found = run ? run->state.externals.find(initiated_id) : nullptr;
+  return found ? found->get() : nullptr;
+}
+
 void Loop::deliver(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt) {
   with_events(key, run_id, initiated_id, [this, key, run_id, initiated_id, attempt](base::Status status) {
-    Unit* unit = find_unit(key);
-    Run* run = unit ? unit->find(run_id) : nullptr;
-    const auto* owed = run ? run->state.externals.find(initiated_id) : nullptr;
-    if (!owed) return;
+    const core::pb::External* owing = owed(key, run_id, initiated_id);
+    if (!owing) return;
     if (!status) return pay_later(key, run_id, initiated_id, attempt);
-    const core::pb::External& external = **owed;
+    const core::pb::External& external = *owing;
     core::HistoryEvent event;
-    event.ParseFromString(*run->events.at(initiated_id));
+    event.ParseFromString(*find_unit(key)->find(run_id)->events.at(initiated_id));
     core::DeliverExternal command{.sender_workflow_id = key.id,
                                   .sender_run_id = run_id,
                                   .initiated_id = initiated_id,
@@ -92,11 +98,9 @@ void Loop::delivered(const UnitKey& key, const std::string& run_id, std::int64_t
 }
 
 void Loop::forget(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt) {
-  Unit* unit = find_unit(key);
-  Run* run = unit ? unit->find(run_id) : nullptr;
-  const auto* owed = run ? run->state.externals.find(initiated_id) : nullptr;
-  if (!owed) return;
-  const UnitKey target{(*owed)->namespace_id(), store::Kind::kWorkflow, (*owed)->workflow_id()};
+  const core::pb::External* owing = owed(key, run_id, initiated_id);
+  if (!owing) return;
+  const UnitKey target{owing->namespace_id(), store::Kind::kWorkflow, owing->workflow_id()};
   Loop& there = shared_.loop_of(target);
   core::ForgetReceived command{core::received_key(run_id, initiated_id)};
   const bool posted = there.executor_.post(
@@ -116,15 +120,47 @@ void Loop::forget(const UnitKey& key, const std::string& run_id, std::int64_t in
   if (!posted) pay_later(key, run_id, initiated_id, attempt);
 }
 
+// Tells every receiver of what the unit's runs owe that nobody asks again; `then` hears whether all were told. A receiver
+// that is quarantined itself cannot be told, and holds nobody up.
+void Loop::forget_debts(const Unit& unit, std::move_only_function<void(base::Status)> then) {
+  struct Round {
+    std::size_t left = 0;
+    base::Status status;
+    std::move_only_function<void(base::Status)> then;
+  };
+  std::vector<std::pair<UnitKey, std::string>> debts;
+  for (const auto& [run_id, run] : unit.runs) {
+    run.state.externals.each([&](std::int64_t id, const auto& external) {
+      debts.emplace_back(UnitKey{external->namespace_id(), store::Kind::kWorkflow, external->workflow_id()},
+                         core::received_key(run_id, id));
+    });
+  }
+  if (debts.empty()) return then({});
+  auto round = std::make_shared<Round>(Round{debts.size(), {}, std::move(then)});
+  const auto told = [round](base::Status status) {
+    if (!status && status.error().code != base::Code::kFailedPrecondition) round->status = std::move(status);
+    if (--round->left == 0) round->then(std::move(round->status));
+  };
+  for (const auto& [target, received] : debts) {
+    Loop& there = shared_.loop_of(target);
+    const bool posted = there.executor_.post(
+        base::Lane::kInternal, 0, [this, &there, target, told, command = core::ForgetReceived{received}]() mutable {
+          there.decide(target, std::move(command), [this, told](Result<core::Reply> reply) {
+            base::Status status = reply ? base::Status{} : base::Status(std::unexpected(reply.error()));
+            executor_.post(base::Lane::kCompletion, 0, [told, status = std::move(status)] { told(status); });
+          });
+        });
+    if (!posted) told(base::fail(base::Code::kResourceExhausted, "the server is busy; delete it again"));
+  }
+}
+
 void Loop::pay_later(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt) {
   base::Duration delay = kFirstDelay * (1 << std::min(attempt, 10));
   if (delay > kLongestDelay) delay = kLongestDelay;
   executor_.call_at(executor_.clock().now() + delay, [this, key, run_id, initiated_id, attempt] {
-    Unit* unit = find_unit(key);
-    Run* run = unit ? unit->find(run_id) : nullptr;
-    const auto* owed = run ? run->state.externals.find(initiated_id) : nullptr;
-    if (!owed || ended_) return;
-    if ((*owed)->outcome_recorded()) {
+    const core::pb::External* owing = owed(key, run_id, initiated_id);
+    if (!owing || ended_) return;
+    if (owing->outcome_recorded()) {
       forget(key, run_id, initiated_id, attempt + 1);
     } else {
       deliver(key, run_id, initiated_id, attempt + 1);

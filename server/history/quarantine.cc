@@ -74,9 +74,7 @@ void Loop::reject_tail(Unit& unit, std::size_t first, const std::string& why) {
 
 void Loop::decide_quarantined(Unit& unit, PendingCommand pending) {
   const core::Command& command = pending.command;
-  if (const auto* removal = std::get_if<core::DeleteWorkflow>(&command)) {
-    return pending.done(delete_quarantined(unit, *removal));
-  }
+  if (std::holds_alternative<core::DeleteWorkflow>(command)) return forget_and_delete(unit, std::move(pending));
   if (const auto* describe = std::get_if<core::DescribeWorkflow>(&command)) {
     return pending.done(describe_quarantined(unit, describe->run_id));
   }
@@ -109,6 +107,27 @@ Result<core::Reply> Loop::describe_quarantined(Unit& unit, const std::string& ru
 }
 
 // The current run, the broken one, or no run in particular: the id goes whole, because what is left of it could not be trusted.
+bool Loop::goes_whole(const Unit& unit, const core::DeleteWorkflow& command) const {
+  return command.run_id.empty() || command.run_id == unit.head.head.current_run_id() ||
+         (command.even_if_running && (unit.head_unreadable || command.run_id == unit.quarantine->run_id()));
+}
+
+// Ids on which it had an effect remember that until they are told to forget it (rule E7). An id that goes whole tells them
+// first: in the log, too, they forget before it is gone.
+void Loop::forget_and_delete(Unit& unit, PendingCommand pending) {
+  const auto& removal = std::get<core::DeleteWorkflow>(pending.command);
+  if (!removal.even_if_running || !goes_whole(unit, removal)) return pending.done(delete_quarantined(unit, removal));
+  ++unit.pins;
+  forget_debts(unit, [this, key = unit.key, pending = std::move(pending)](base::Status status) mutable {
+    Unit* unit = find_unit(key);
+    CHECK(unit);
+    --unit->pins;
+    if (!status) return pending.done(std::unexpected(status.error()));
+    if (!unit->quarantine) return decide(key, std::move(pending.command), std::move(pending.done));  // deleted meanwhile
+    pending.done(delete_quarantined(*unit, std::get<core::DeleteWorkflow>(pending.command)));
+  });
+}
+
 // Retention takes single runs that are closed, as of any id.
 Result<core::Reply> Loop::delete_quarantined(Unit& unit, const core::DeleteWorkflow& command) {
   const std::string& current = unit.head.head.current_run_id();
@@ -116,9 +135,7 @@ Result<core::Reply> Loop::delete_quarantined(Unit& unit, const core::DeleteWorkf
   const bool by_user = command.even_if_running;
   Run* run = unit.find(run_id.empty() ? current : run_id);
   if (!by_user && (!run || !run->loaded || (run->state.exists() && run->state.running()))) return std::unexpected(refusal(unit));
-  const bool whole = run_id.empty() || run_id == current ||
-                     (by_user && (unit.head_unreadable || run_id == unit.quarantine->run_id()));
-  if (whole) {
+  if (goes_whole(unit, command)) {
     records_of(unit).add_records()->set_delete_unit(true);
     wipe(unit);
     return core::Nothing{};

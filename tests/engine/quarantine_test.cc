@@ -259,6 +259,44 @@ TEST(E12, TasksOfAQuarantinedIdAreNotDispatched) {
   }
 }
 
+int remembered(World& world, const std::string& id) {
+  world.advance(seconds(3));  // projected
+  pb::Records head;
+  EXPECT_TRUE(head.ParseFromString(world.content().units.at({namespace_id(world), store::Kind::kWorkflow, id}).head));
+  return static_cast<int>(std::count_if(head.records().begin(), head.records().end(),
+                                        [](const pb::Record& record) { return record.has_received(); }));
+}
+
+// E7: the receiver of a signal remembers it until it is told to forget; also when the sender breaks first.
+TEST(E7, ABrokenSenderThatIsDeletedIsForgottenByItsReceivers) {
+  for (const bool outcome_recorded : {false, true}) {
+    SCOPED_TRACE(outcome_recorded ? "outcome recorded" : "delivered");
+    World world;
+    const auto sender = start(world, "sender");
+    ASSERT_TRUE(sender);
+    ASSERT_TRUE(start(world, "receiver"));
+    pb::Group group;
+    auto& owing = *of_unit(world, group, "sender").add_records();
+    owing.set_run_id(sender->run_id());
+    owing.mutable_external()->set_initiated_id(2);
+    owing.mutable_external()->set_kind(1);
+    owing.mutable_external()->set_namespace_id(namespace_id(world));
+    owing.mutable_external()->set_workflow_id("receiver");
+    owing.mutable_external()->set_outcome_recorded(outcome_recorded);
+    of_unit(world, group, "receiver").add_records()->mutable_received()->set_key(sender->run_id() + "/2");
+    kImpossible[0].second(of_unit(world, group, "sender"), sender->run_id());
+    world.crash_and_plant(group.SerializeAsString());
+    EXPECT_EQ(remembered(world, "receiver"), 1);
+    EXPECT_EQ(world.quarantined(), 1u);
+    world.crash();
+    ASSERT_TRUE(remove(world, "sender"));
+    world.crash();
+    EXPECT_EQ(remembered(world, "receiver"), 0);
+    EXPECT_EQ(describe(world, "sender").error().code, base::Code::kNotFound);
+    EXPECT_EQ(history_length(world, "receiver"), 2);
+  }
+}
+
 // The log holds the end of a unit that the projection, ahead of its cursor, has dropped already.
 TEST(E12, ADeletedIdThatTheProjectionHasForgottenIsNotBroken) {
   World world;
