@@ -4,14 +4,31 @@
 #include <absl/synchronization/mutex.h>
 
 #include "base/clock.h"
+#include "base/executor.h"
 #include "sdk/src/client/transport.h"
 
 namespace perdure::client {
 namespace {
 
+// The last channel of a process takes gRPC's callback threads with it and waits for them, so it must not go on one of
+// them, where a call may be the last to hold it.
+std::shared_ptr<grpc::Channel> released_elsewhere(std::shared_ptr<grpc::Channel> channel) {
+  grpc::Channel* raw = channel.get();
+  return {raw, [channel = std::move(channel)](grpc::Channel*) mutable {
+            static base::Executor* thread = base::make_thread_executor("grpc-release", base::system_clock()).release();
+            thread->post(base::Lane::kCompletion, 0, [channel = std::exchange(channel, nullptr)] {});
+          }};
+}
+
 class GrpcCall final : public Transport::Call {
  public:
+  explicit GrpcCall(std::shared_ptr<grpc::Channel> channel) : channel_(std::move(channel)) {}
   void cancel() override { context.TryCancel(); }
+
+ private:
+  std::shared_ptr<grpc::Channel> channel_;  // outlives the context, which holds it in its own way
+
+ public:
   grpc::ClientContext context;
   grpc::ByteBuffer request, response;
 };
@@ -54,13 +71,13 @@ class GrpcTransport final : public Transport {
       credentials = grpc::SslCredentials(tls);
       if (!options.tls_server_name.empty()) arguments.SetSslTargetNameOverride(options.tls_server_name);
     }
-    channel_ = grpc::CreateCustomChannel(options.address, credentials, arguments);
+    channel_ = released_elsewhere(grpc::CreateCustomChannel(options.address, credentials, arguments));
     stub_ = std::make_unique<grpc::GenericStub>(channel_);
   }
 
   std::shared_ptr<Call> call(const std::string& method, const std::string& request, base::Duration timeout,
                              std::function<void(Reply)> done) override {
-    auto call = std::make_shared<GrpcCall>();
+    auto call = std::make_shared<GrpcCall>(channel_);
     call->context.set_deadline(base::system_clock().now() + timeout);
     call->context.AddMetadata("client-name", "perdure-cpp");
     call->context.AddMetadata("client-version", "0.1.0");
