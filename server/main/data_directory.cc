@@ -69,10 +69,16 @@ class Local : public DataDirectory {
   void close() override {
     if (store_) store_->close();
     store_.reset();
-    if (temporary_) {
-      std::error_code ignored;
-      std::filesystem::remove_all(path_, ignored);
-    }
+    abandon();
+  }
+  // Under another name first: then nobody makes a new file in it but who is in the middle of that.
+  void abandon() override {
+    if (!temporary_) return;
+    std::error_code ignored;
+    const std::string ended = path_ + "-ended";
+    std::filesystem::rename(path_, ended, ignored);
+    for (int i = 0; i < 10 && std::filesystem::exists(ended, ignored); ++i)
+      std::filesystem::remove_all(ended, ignored);
   }
 
  private:

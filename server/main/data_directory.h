@@ -23,6 +23,9 @@ class DataDirectory {
   virtual std::uint64_t wakes() const = 0;
   // Syncs and unlocks; removes a temporary directory. The last call.
   virtual void close() = 0;
+  // In place of close(), for a process that ends at once: removes a temporary directory in which the store may be
+  // writing just now. Any thread.
+  virtual void abandon() = 0;
 };
 
 }  // namespace perdure::server

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <filesystem>
 #include <future>
 #include <memory>
 #include <optional>
@@ -188,9 +187,9 @@ void Running::close_all() {
 
 void Running::end_at_once(int exit) {
   LOG(kInfo, "stopped_at_once");
-  std::error_code ignored;
-  if (data && data->temporary()) std::filesystem::remove_all(data->path(), ignored);
-  _exit(log_lost ? kExitLogLost : exit);
+  const int status = log_lost ? kExitLogLost : exit;  // before the log misses its directory
+  if (data) data->abandon();
+  _exit(status);
 }
 
 }  // namespace
