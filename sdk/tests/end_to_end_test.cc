@@ -45,7 +45,7 @@ void beat(ActivityContext& context) {
 }
 Task<std::string> patient(Context ctx) {
   auto outcome = co_await attempt(ctx.execute<&beat>({.start_to_close_timeout = 1min,
-                                                      .heartbeat_timeout = 500ms,
+                                                      .heartbeat_timeout = 30s,
                                                       .cancellation = CancellationType::kWaitCompleted}));
   if (!outcome.is_cancelled()) co_return "not cancelled";
   co_await ctx.shielded().sleep(1ms);
@@ -71,6 +71,7 @@ class EndToEnd : public ::testing::TestWithParam<std::size_t> {
     WorkerOptions options;
     options.task_queue = queue_;
     options.cache_bytes = GetParam();
+    options.max_heartbeat_throttle_interval = 200ms;
     worker_ = std::make_unique<Worker>(client_, options);
     worker_->add<OrderWorkflow>().add<AccountWorkflow>();
     worker_->add<&greet, &thumbnails, &compose, &make_thumbnail, &book, &patient, &beat, &forever, &fails,

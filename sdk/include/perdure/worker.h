@@ -13,8 +13,8 @@
 #include <perdure/client.h>
 #include <perdure/detail/registration.h>
 #include <perdure/executor.h>
-#include <perdure/log_sink.h>
 #include <perdure/log.h>
+#include <perdure/log_sink.h>
 
 namespace perdure {
 inline namespace v1 {
@@ -42,6 +42,9 @@ struct WorkerOptions {
   // Workflow code that holds its thread for so long fails its workflow task, with the line that it is at, and
   // the worker goes on with another thread. 0, or TEMPORAL_DEBUG in the environment: never.
   Duration deadlock_timeout = 2s;
+  // A heartbeat is sent when 80 % of its activity's heartbeat timeout have passed since the one before, at
+  // the latest after `max`; after `default` if it has no such timeout. The first is sent at once.
+  Duration max_heartbeat_throttle_interval = 60s, default_heartbeat_throttle_interval = 30s;
   LogSink log{};  // empty: lines on standard error, without debug
   int max_concurrent_local_activities = 100;
   bool eager_activities = true;  // the server may hand out activities with the answer to a workflow task

@@ -23,6 +23,8 @@ ActivityTask::ActivityTask(const Settings& settings, const service::PollActivity
     : connection_(*settings.connection),
       timers_(*settings.timers),
       identity_(settings.identity),
+      max_heartbeat_pause_(settings.max_heartbeat_pause),
+      default_heartbeat_pause_(settings.default_heartbeat_pause),
       log_(settings.log),
       meter_(settings.meter),
       interceptors_(settings.interceptors) {
@@ -84,9 +86,10 @@ void ActivityTask::run_locally(Payloads input, LocalReport report) {
   local_ = std::move(report);
 }
 
-bool ActivityTask::end(std::optional<Payloads>* unsent) {
+bool ActivityTask::end(std::optional<Payloads>* unheard) {
   return heartbeats_.with([&](Heartbeats& heartbeats) {
-    if (unsent != nullptr) *unsent = std::exchange(heartbeats.unsent, std::nullopt);
+    std::optional<Payloads>& newest = heartbeats.unsent ? heartbeats.unsent : heartbeats.unanswered;
+    if (unheard != nullptr) *unheard = std::exchange(newest, std::nullopt);
     return !std::exchange(heartbeats.ended, true);
   });
 }
@@ -153,14 +156,14 @@ void ActivityTask::fail(const std::exception_ptr& error) {
     local_({}, error);
     return done_();
   }
-  std::optional<Payloads> unsent;
-  if (!end(&unsent) || report_cancelled(error)) return;
+  std::optional<Payloads> unheard;
+  if (!end(&unheard) || report_cancelled(error)) return;
   count_execution(true);
   auto failed = request<service::RespondActivityTaskFailedRequest>();
   try {
     convert::to_wire(error, failed.mutable_failure());
     connection_.encode_all(*failed.mutable_failure());
-    if (unsent) connection_.encode(*unsent, failed.mutable_last_heartbeat_details());
+    if (unheard) connection_.encode(*unheard, failed.mutable_last_heartbeat_details());
   } catch (...) {
     failed.clear_last_heartbeat_details();
     failed.clear_failure();
@@ -210,10 +213,9 @@ void ActivityTask::stop(CancelReason reason) {
 // ---- heartbeats: the first is sent at once, later ones after a pause, the newest wins
 
 base::Duration ActivityTask::heartbeat_pause() const {
-  static constexpr Duration kMost = 60s, kWithoutTimeout = 30s;
   if (simulation_) return {};
-  if (info_.heartbeat_timeout <= Duration::zero()) return kWithoutTimeout;
-  return std::min(info_.heartbeat_timeout * 8 / 10, kMost);
+  if (info_.heartbeat_timeout <= Duration::zero()) return default_heartbeat_pause_;
+  return std::min(info_.heartbeat_timeout * 8 / 10, max_heartbeat_pause_);
 }
 
 void ActivityTask::heartbeat(Payloads details) {
@@ -225,6 +227,7 @@ void ActivityTask::heartbeat(Payloads details) {
       heartbeats.unsent = details;
       return false;
     }
+    heartbeats.unanswered = details;
     return heartbeats.sending = heartbeats.waiting = true;
   });
   if (now) send_heartbeat(std::move(details));
@@ -257,6 +260,7 @@ void ActivityTask::heartbeat_answered(const client::Reply& reply) {
   bool ended = false;
   const std::function<void()> done = heartbeats_.with([&](Heartbeats& heartbeats) {
     heartbeats.sending = false;
+    if (reply) heartbeats.unanswered.reset();
     ended = heartbeats.ended;
     return std::exchange(heartbeats.on_idle, nullptr);
   });
@@ -274,6 +278,7 @@ void ActivityTask::pause_over() {
     std::optional<Payloads> unsent =
         heartbeats.ended ? std::nullopt : std::exchange(heartbeats.unsent, std::nullopt);
     heartbeats.waiting = heartbeats.sending = unsent.has_value();
+    if (unsent) heartbeats.unanswered = unsent;
     return unsent;
   });
   if (next) send_heartbeat(std::move(*next));

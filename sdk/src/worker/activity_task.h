@@ -40,6 +40,7 @@ class ActivityTask final : public LogTarget, public std::enable_shared_from_this
     LogSink log;
     observe::Meter meter;
     std::vector<std::shared_ptr<WorkerInterceptor>> interceptors;
+    Duration max_heartbeat_pause = 60s, default_heartbeat_pause = 30s;
   };
   ActivityTask(const Settings& settings,
                const temporal::api::workflowservice::v1::PollActivityTaskQueueResponse& task);
@@ -73,14 +74,15 @@ class ActivityTask final : public LogTarget, public std::enable_shared_from_this
 
  private:
   struct Heartbeats {
-    std::optional<Payloads> unsent;
-    bool waiting = false;  // one is under way, or the pause after one
+    std::optional<Payloads> unsent, unanswered;  // the newest held back, and the one that is under way
+    bool waiting = false;                        // one is under way, or the pause after one
     bool sending = false;
     bool ended = false;
     std::function<void()> on_idle;  // called when nothing is under way any more
   };
-  // False: the attempt had ended already. `unsent` is the last heartbeat if the server has not heard it.
-  bool end(std::optional<Payloads>* unsent);
+  // False: the attempt had ended already. `unheard` is the last heartbeat if the server may not have heard
+  // it.
+  bool end(std::optional<Payloads>* unheard);
   std::optional<Payloads> call(const ActivityBody& body);
   template <class Request>
   Request request() const;
@@ -96,6 +98,7 @@ class ActivityTask final : public LogTarget, public std::enable_shared_from_this
   Connection& connection_;
   base::Executor& timers_;
   const std::string identity_;
+  const Duration max_heartbeat_pause_, default_heartbeat_pause_;
   const Simulation* simulation_ = nullptr;
   const LogSink log_;
   const observe::Meter meter_;

@@ -364,9 +364,15 @@ bool WorkerCore::activity_task(const std::string& bytes) {
 }
 
 std::shared_ptr<ActivityTask> WorkerCore::new_task(const service::PollActivityTaskQueueResponse& response) {
-  const ActivityTask::Settings settings{connection_.get(),    control_.get(), options_.identity,
-                                        options_.task_queue,  options_.log,   meter_,
-                                        options_.interceptors};
+  const ActivityTask::Settings settings{connection_.get(),
+                                        control_.get(),
+                                        options_.identity,
+                                        options_.task_queue,
+                                        options_.log,
+                                        meter_,
+                                        options_.interceptors,
+                                        options_.max_heartbeat_throttle_interval,
+                                        options_.default_heartbeat_throttle_interval};
   auto task = std::make_shared<ActivityTask>(settings, response);
   task->simulate(simulation_);
   return task;

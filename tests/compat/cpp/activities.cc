@@ -73,7 +73,7 @@ Task<std::string> beats(Context ctx) {
 }
 
 Task<> cancels_activity(Context ctx, int cancellation, std::string queue) {
-  ActivityOptions options{.start_to_close_timeout = 60s, .heartbeat_timeout = 500ms, .task_queue = Text(queue)};
+  ActivityOptions options{.start_to_close_timeout = 60s, .heartbeat_timeout = 30s, .task_queue = Text(queue)};
   options.retry = kOnce;
   options.cancellation = static_cast<CancellationType>(cancellation);
   co_await ctx.execute<&idle>(options);
@@ -240,7 +240,9 @@ void cancel_activity(Trial& trial, CancellationType cancellation, const std::fun
 
 void cancel_activity_wait(Trial& trial) {
   Gate running, told;
-  const auto worker = trial.worker();
+  WorkerOptions quick = trial.worker_options();
+  quick.max_heartbeat_throttle_interval = 200ms;
+  const auto worker = trial.worker(quick);
   worker->add<&idle_body>([&](ActivityContext& context) {
     running.open();
     try {

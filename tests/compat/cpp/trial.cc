@@ -12,7 +12,7 @@
 namespace perdure::compat {
 namespace {
 
-constexpr base::Duration kMostPatience = std::chrono::seconds(60), kLook = std::chrono::milliseconds(50);
+constexpr base::Duration kMostPatience = std::chrono::seconds(180), kLook = std::chrono::milliseconds(50);
 
 void pause() {
   std::promise<void> never;

@@ -1,0 +1,100 @@
+// One attempt of an activity beside a server that answers when the test says so.
+#include "sdk/src/worker/activity_task.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <map>
+
+#include "base/clock.h"
+
+namespace perdure::detail {
+namespace {
+
+namespace service = temporal::api::workflowservice::v1;
+
+struct Waiting {
+  std::string request;
+  std::function<void(client::Reply)> done;
+};
+using Calls = std::map<std::string, std::vector<Waiting>>;  // by method
+
+class Held final : public client::Transport {
+ public:
+  explicit Held(Calls& calls) : calls_(calls) {}
+  std::shared_ptr<Call> call(const std::string& path, const std::string& request, base::Duration,
+                             std::function<void(client::Reply)> done) override {
+    calls_[path.substr(path.rfind('/') + 1)].push_back({request, std::move(done)});
+    return nullptr;
+  }
+
+ private:
+  Calls& calls_;
+};
+
+class Attempt : public ::testing::Test {
+ protected:
+  void run(ActivityBody body) {
+    task->run(&body, [this] { done.set_value(); });
+  }
+  void answer(const std::string& method, client::Reply reply) {
+    Waiting call = std::move(calls.at(method).front());
+    calls[method].erase(calls[method].begin());
+    call.done(std::move(reply));
+  }
+  service::RespondActivityTaskFailedRequest failure() {
+    service::RespondActivityTaskFailedRequest request;
+    EXPECT_TRUE(request.ParseFromString(calls["RespondActivityTaskFailed"].at(0).request));
+    return request;
+  }
+  static Payloads one(const std::string& text) { return {encode(text)}; }
+
+  Calls calls;
+  Connection connection{ClientOptions(), std::make_unique<Held>(calls)};
+  std::unique_ptr<base::Executor> timers = base::make_thread_executor("timers", base::system_clock());
+  std::shared_ptr<ActivityTask> task = std::make_shared<ActivityTask>(
+      ActivityTask::Settings{&connection, timers.get(), "test", "q", {}, {}, {}},
+      service::PollActivityTaskQueueResponse());
+  std::promise<void> done;
+};
+
+// The two calls may reach the server in any order.
+TEST_F(Attempt, a_failure_carries_the_heartbeat_that_is_not_answered_yet) {
+  run([](ActivityTask& self, const Payloads&) -> std::optional<Payloads> {
+    self.heartbeat(one("half"));
+    throw ApplicationFailure("after it");
+  });
+  ASSERT_EQ(failure().last_heartbeat_details().payloads_size(), 1);
+  EXPECT_EQ(failure().last_heartbeat_details().payloads(0).data(), "\"half\"");
+  answer("RecordActivityTaskHeartbeat", std::string());
+  answer("RespondActivityTaskFailed", std::string());
+  done.get_future().wait();
+}
+
+TEST_F(Attempt, a_failure_carries_the_heartbeat_that_was_held_back) {
+  run([](ActivityTask& self, const Payloads&) -> std::optional<Payloads> {
+    self.heartbeat(one("a third"));
+    self.heartbeat(one("half"));
+    self.heartbeat(one("more"));
+    throw ApplicationFailure("after it");
+  });
+  EXPECT_EQ(calls["RecordActivityTaskHeartbeat"].size(), 1u);
+  EXPECT_EQ(failure().last_heartbeat_details().payloads(0).data(), "\"more\"");
+  answer("RecordActivityTaskHeartbeat", std::string());
+  answer("RespondActivityTaskFailed", std::string());
+  done.get_future().wait();
+}
+
+TEST_F(Attempt, what_the_server_has_heard_is_not_sent_again) {
+  run([this](ActivityTask& self, const Payloads&) -> std::optional<Payloads> {
+    self.heartbeat(one("half"));
+    answer("RecordActivityTaskHeartbeat", std::string());
+    throw ApplicationFailure("after it");
+  });
+  EXPECT_FALSE(failure().has_last_heartbeat_details());
+  answer("RespondActivityTaskFailed", std::string());
+  done.get_future().wait();
+}
+
+}  // namespace
+}  // namespace perdure::detail
