@@ -96,5 +96,29 @@ TEST_F(Attempt, what_the_server_has_heard_is_not_sent_again) {
   done.get_future().wait();
 }
 
+// As the worker does it: what is called at the end holds the attempt.
+TEST_F(Attempt, an_attempt_that_has_ended_is_let_go) {
+  for (const bool fails : {false, true}) {
+    const ActivityBody body = [&](ActivityTask& self, const Payloads&) -> std::optional<Payloads> {
+      self.heartbeat(one("half"));
+      if (fails) throw ApplicationFailure("after it");
+      return one("done");
+    };
+    auto attempt = std::make_shared<ActivityTask>(
+        ActivityTask::Settings{&connection, timers.get(), "test", "q", {}, {}, {}},
+        service::PollActivityTaskQueueResponse());
+    const std::weak_ptr<ActivityTask> watched = attempt;
+    bool ended = false;
+    attempt->run(&body, [attempt, &ended] { ended = true; });
+    attempt.reset();
+    answer(fails ? "RespondActivityTaskFailed" : "RespondActivityTaskCompleted", std::string());
+    EXPECT_FALSE(ended);
+    answer("RecordActivityTaskHeartbeat", std::string());
+    EXPECT_TRUE(ended);
+    timers->run_and_wait([] {});
+    EXPECT_TRUE(watched.expired());
+  }
+}
+
 }  // namespace
 }  // namespace perdure::detail

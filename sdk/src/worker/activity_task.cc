@@ -105,14 +105,14 @@ Request ActivityTask::request() const {
 
 void ActivityTask::report(const char* method, const google::protobuf::Message& request) {
   connection_.call_async(method, request.SerializeAsString(), timers_,
-                         [self = shared_from_this()](const client::Reply&) { self->when_idle(self->done_); });
+                         [self = shared_from_this()](const client::Reply&) { self->when_idle(); });
 }
 
 void ActivityTask::succeed(const Payloads& result) {
   if (local_) {
     if (!end(nullptr)) return;
     local_(result, nullptr);
-    return done_();
+    return take_done()();
   }
   auto completed = request<service::RespondActivityTaskCompletedRequest>();
   try {
@@ -154,7 +154,7 @@ void ActivityTask::fail(const std::exception_ptr& error) {
   if (local_) {
     if (!end(nullptr)) return;
     local_({}, error);
-    return done_();
+    return take_done()();
   }
   std::optional<Payloads> unheard;
   if (!end(&unheard) || report_cancelled(error)) return;
@@ -192,17 +192,23 @@ void ActivityTask::leave() {
     return fail(std::make_exception_ptr(
         ApplicationFailure("a local activity cannot be left for others to complete", "NotSupported", true)));
   }
-  if (end(nullptr)) when_idle(done_);
+  if (end(nullptr)) when_idle();
 }
 
 // A heartbeat that is under way uses the worker's executor: the activity has not ended before its answer is
 // there.
-void ActivityTask::when_idle(const std::function<void()>& done) {
+void ActivityTask::when_idle() {
+  std::function<void()> done = take_done();
   const bool sending = heartbeats_.with([&](Heartbeats& heartbeats) {
-    if (heartbeats.sending) heartbeats.on_idle = done;
+    if (heartbeats.sending) heartbeats.on_idle = std::move(done);
     return heartbeats.sending;
   });
   if (!sending) done();
+}
+
+// It may hold this attempt, which must not hold itself.
+std::function<void()> ActivityTask::take_done() {
+  return std::exchange(done_, nullptr);
 }
 
 void ActivityTask::stop(CancelReason reason) {

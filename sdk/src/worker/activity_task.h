@@ -88,7 +88,8 @@ class ActivityTask final : public LogTarget, public std::enable_shared_from_this
   Request request() const;
   void report(const char* method, const google::protobuf::Message& request);
   bool report_cancelled(const std::exception_ptr& error);
-  void when_idle(const std::function<void()>& done);
+  void when_idle();
+  std::function<void()> take_done();
   void count_execution(bool failed) const;
   void send_heartbeat(Payloads details);
   void heartbeat_answered(const client::Reply& reply);
