@@ -1,10 +1,12 @@
 // The C++ SDK's side of sdk.py: what is measured, and what drives it.
 //
-//   perdure-sdk-bench history FILE LENGTH         the history of a chain of activities, as JSON, made by a server inside
+//   perdure-sdk-bench history FILE LENGTH         the history of a chain of activities, as JSON
 //   perdure-sdk-bench replay FILE SECONDS         replays it again and again; prints events and CPU seconds as JSON
 //   perdure-sdk-bench worker QUEUE                until SIGTERM; says "ready"
 //   perdure-sdk-bench drive QUEUE COUNT CLIENTS   workflows of one activity from start to result, so many at a time
 //   perdure-sdk-bench fill QUEUE COUNT            workflows that wait, each known to have had its first task
+//
+// The server is that at TEMPORAL_ADDRESS.
 #include <sys/resource.h>
 
 #include <atomic>
@@ -21,7 +23,6 @@
 
 #include <google/protobuf/util/json_util.h>
 #include <perdure/replayer.h>
-#include <perdure/server.h>
 #include <perdure/worker.h>
 #include <temporal/api/workflowservice/v1/request_response.pb.h>
 
@@ -29,10 +30,12 @@ namespace perdure::bench {
 
 inline constexpr Activity<int(int)> work{"work"};
 
+// Activities have ids of ours: those that the SDKs give differ, and each replays only its own.
 Task<int> chain(Context ctx, int length) {
-  constexpr ActivityOptions options{.start_to_close_timeout = 1min};
   int sum = 0;
   for (int number = 0; number < length; ++number) {
+    const std::string id = "step-" + std::to_string(number);
+    const ActivityOptions options{.start_to_close_timeout = 1min, .activity_id = id};
     int result = co_await ctx.execute<&work>(options, number);
     sum += result;
   }
@@ -57,8 +60,7 @@ namespace {
 namespace service = temporal::api::workflowservice::v1;
 
 int make_history(const std::string& file, int length) {
-  Server server;
-  Client client = server.client();
+  const Client client = Client::connect();
   Worker worker(client, {.task_queue = "bench"});
   worker.add<&chain>().add<&work>([](int number) { return number + 1; });
   worker.start();

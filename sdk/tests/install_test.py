@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Installs the SDK out of a build tree and builds and runs a project that finds it by find_package(Perdure).
+"""Installs the SDK out of a build tree and builds and runs a project that finds it by find_package(Perdure). What is installed shows
+no names but those of the face.
 
   install_test.py BUILD COMPILER
 """
@@ -7,6 +8,8 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+
+import visible_names
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -26,6 +29,12 @@ def main():
         run("cmake", "--install", build, "--component", "sdk", "--prefix", prefix)
         run("cmake", "-S", HERE / "install", "-B", tree, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}",
             f"-DCMAKE_CXX_COMPILER={compiler}")
+        headers = list((prefix / "include/perdure").rglob("*.h"))
+        libraries = [path for path in prefix.rglob("*") if path.suffix in (".a", ".o")]
+        assert len(libraries) == 2, libraries
+        for library in libraries:
+            assert not (foreign := visible_names.foreign(library, headers)), f"{library.name} shows {foreign}"
+            assert "_ZN7perdure2v16Client7connectENS0_13ClientOptionsE" in visible_names.visible(library), library
         run("cmake", "--build", tree, "-j", "1")
         output = run(tree / "uses_perdure")
         assert "not a history" in output, output

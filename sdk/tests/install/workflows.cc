@@ -3,6 +3,7 @@
 using namespace perdure;
 
 std::string compose(std::string name) {
+  if (name.empty()) throw ApplicationFailure("nobody to greet", "Nobody", true);
   return "Hello, " + name;
 }
 

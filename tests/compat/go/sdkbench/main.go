@@ -25,9 +25,10 @@ import (
 var quiet = log.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
 
 func chain(ctx workflow.Context, length int) (int, error) {
-	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{StartToCloseTimeout: time.Minute})
 	sum := 0
 	for number := range length {
+		ctx := workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+			StartToCloseTimeout: time.Minute, ActivityID: "step-" + strconv.Itoa(number)})
 		var result int
 		if err := workflow.ExecuteActivity(ctx, "work", number).Get(ctx, &result); err != nil {
 			return 0, err
