@@ -30,7 +30,8 @@ function(perdure_merge target object)
     file(MAKE_DIRECTORY \"${CMAKE_CURRENT_BINARY_DIR}/installed\")
     execute_process(
       COMMAND \"${CMAKE_COMMAND}\" \"-DCOMPILER=${CMAKE_CXX_COMPILER}\" \"-DNM=${CMAKE_NM}\" \"-DOBJCOPY=${CMAKE_OBJCOPY}\"
-              \"-DLTO=$<BOOL:${CMAKE_INTERPROCEDURAL_OPTIMIZATION}>\" \"-DARCHIVES=${targets};${PERDURE_PROTO}/lib/libtemporal_api.a\"
+              \"-DLTO=$<BOOL:${CMAKE_INTERPROCEDURAL_OPTIMIZATION}>\"
+              \"-DARCHIVES=${targets};${PERDURE_PROTO}/lib/libtemporal_api.a\"
               \"-DNAMES=${CMAKE_CURRENT_SOURCE_DIR}/cmake/visible_names.txt\"
               \"-DOUTPUT=${CMAKE_CURRENT_BINARY_DIR}/installed/${object}\" -P \"${CMAKE_CURRENT_SOURCE_DIR}/cmake/merge.cmake\"
       COMMAND_ERROR_IS_FATAL ANY)" COMPONENT sdk)
@@ -41,7 +42,8 @@ perdure_merge(perdure_embedded perdure_embedded.o)
 install(CODE "
   set(place \"${CMAKE_CURRENT_BINARY_DIR}/installed\")
   file(REMOVE \"\${place}/libperdure.a\")
-  execute_process(COMMAND \"${CMAKE_AR}\" rcs \"\${place}/libperdure.a\" \"\${place}/perdure.o\" COMMAND_ERROR_IS_FATAL ANY)" COMPONENT sdk)
+  execute_process(COMMAND \"${CMAKE_AR}\" rcs \"\${place}/libperdure.a\" \"\${place}/perdure.o\"
+                  COMMAND_ERROR_IS_FATAL ANY)" COMPONENT sdk)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/installed/libperdure.a ${CMAKE_CURRENT_BINARY_DIR}/installed/perdure_embedded.o
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/perdure COMPONENT sdk)
 install(TARGETS perdure_hazards RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT sdk)

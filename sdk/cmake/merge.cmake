@@ -1,6 +1,7 @@
 # Run while the SDK is installed: one object out of archives, in which only the names of the face stay visible.
 #
-#   cmake -DCOMPILER=g++ -DNM=nm -DOBJCOPY=objcopy -DLTO=0 "-DARCHIVES=a.a;b.a" -DNAMES=visible_names.txt -DOUTPUT=c.o -P merge.cmake
+#   cmake -DCOMPILER=g++ -DNM=nm -DOBJCOPY=objcopy -DLTO=0 "-DARCHIVES=a.a;b.a" -DNAMES=visible_names.txt -DOUTPUT=c.o \
+#         -P merge.cmake
 #
 # Inline functions and templates are in groups of which a linker keeps one copy of many. They leave their groups here: a local
 # name in a group that was dropped in favour of somebody else's would be a name of nothing.

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Installs the SDK out of a build tree and builds and runs a project that finds it by find_package(Perdure). What is installed shows
-no names but those of the face.
+"""Installs the SDK out of a build tree and builds and runs a project that finds it by find_package(Perdure).
+
+What is installed shows no names but those of the face.
 
   install_test.py BUILD COMPILER
 """
