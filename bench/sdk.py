@@ -131,7 +131,7 @@ class Rounds:
     def memory(self, language, number, address):
         count = 500 if self.quick else 4000
         with Worker(self.programs[language], f"memory-{language}-{number}", address, self.quiet) as worker:
-            self.drive("fill", worker, address, count // 10)  # what a worker needs once
+            self.drive("drive", worker, address, count // 10, 16)  # what a worker needs once
             before = resident_bytes(worker.process.pid)
             self.drive("fill", worker, address, count)
             used = resident_bytes(worker.process.pid) - before
