@@ -175,6 +175,11 @@ def settings(options, repetitions):
     yield f"medians   of {repetitions}, both languages in each round"
 
 
+def print_round(what, rounds):
+    figures = ", ".join(f"{key} {value:.4g}" for key, value in rounds[-1].items())
+    print(f"  {what} {len(rounds)}: {figures}", file=sys.stderr)
+
+
 def print_table(figures):
     rows = (("replay, events per CPU second", "replay_{}_events_per_cpu_second", "{:,.0f}", False),
             ("worker CPU ms per workflow of one activity, 16 at a time", "worker_{}_ms_per_workflow_16", "{:.3f}", True),
@@ -212,6 +217,7 @@ def main():
         for _ in range(repetitions):
             compiled.append(compile_times(place, options.compiler))
             compiled[-1]["other_cpu_percent_compiling"] = quiet.percent()
+            print_round("headers", compiled)
         measured = []
         with processes.PerdureServer(options.server or options.build / "perdure", place / "data") as server:
             quiet.running.append(server.process)
@@ -219,8 +225,7 @@ def main():
             quiet.percent()
             for number in range(repetitions):
                 measured.append(rounds.one(number, server.address))
-                print(f"  round {number + 1} of {repetitions}: " + ", ".join(
-                    f"{key} {value:.4g}" for key, value in measured[-1].items()), file=sys.stderr)
+                print_round("round", measured)
             quiet.running.remove(server.process)
     figures = report.median_of(compiled) | report.median_of(measured)
     print_table(figures)
