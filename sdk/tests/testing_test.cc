@@ -188,6 +188,49 @@ TEST(Failures, a_bug_in_workflow_code_fails_the_test_with_its_reason) {
   }
 }
 
+Task<> names_two_the_same(Context ctx) {
+  constexpr ActivityOptions options{.start_to_close_timeout = 1min, .activity_id = "same"};
+  Future<int> first = ctx.execute<int>("work", options);
+  Future<int> second = ctx.execute<int>("work", options);
+  co_await when_all(first, second);
+}
+
+TEST(Failures, a_task_that_the_server_refuses_fails_the_test_with_its_reason) {
+  Environment env;
+  env.add<&names_two_the_same>();
+  env.mock<int()>("work", [] { return 1; });
+  try {
+    env.execute<&names_two_the_same>();
+    FAIL() << "the server takes no two activities of one id";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("DuplicateId"), std::string::npos) << error.what();
+  }
+}
+
+// A signal comes while the workflow's last task is under way: the server has that task done again.
+class Signalled {
+ public:
+  Task<int> run(Context ctx) {
+    co_await ctx.execute_local<void>("signal", {.start_to_close_timeout = 1min});
+    co_return signals_;
+  }
+  void put() { ++signals_; }
+  using signals = handlers<&Signalled::put>;
+
+ private:
+  int signals_ = 0;
+};
+
+TEST(Failures, a_task_that_the_server_wants_done_again_is_none) {
+  Environment env;
+  env.add<Signalled>();
+  bool sent = false;
+  env.mock<void()>("signal", [&] {
+    if (!std::exchange(sent, true)) env.client().handle<Signalled>("signalled").signal<&Signalled::put>();
+  });
+  EXPECT_EQ(env.execute<Signalled>(StartOptions{.id = "signalled"}), 1);
+}
+
 // ---- queues, and activities alone
 
 Task<std::string> sends_elsewhere(Context ctx) {

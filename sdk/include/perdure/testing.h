@@ -9,7 +9,7 @@
 //   Receipt paid = order.result();                   // … and while a result is awaited, however far the next timer is
 //
 // After every task the whole history of a workflow is replayed into a fresh instance: code that is not deterministic fails
-// its test. A workflow task that fails does so too: what waits throws, with the reason.
+// its test. A workflow task that fails, or that the server refuses, does so too: what waits throws, with the reason.
 #pragma once
 
 #include <memory>

@@ -45,6 +45,17 @@ std::optional<SimulatedServer::Rest> Environment::Parts::at_rest() const {
   return all;
 }
 
+namespace {
+
+// The server refused what a workflow task asked for. Not so when something has come meanwhile that the code must see
+// before it ends: then the task is done again.
+bool is_refusal(const std::string& method, const client::Reply& reply) {
+  return method.ends_with("/RespondWorkflowTaskCompleted") && !reply &&
+         reply.error().code == base::Code::kInvalidArgument && !reply.error().message.starts_with("UnhandledCommand");
+}
+
+}  // namespace
+
 client::Reply Environment::Parts::inspect(const std::string& method, const std::string& request,
                                           client::Reply reply) const {
   if (method.ends_with("/RespondWorkflowTaskFailed") && !options.allow_task_failures) {
@@ -52,6 +63,8 @@ client::Reply Environment::Parts::inspect(const std::string& method, const std::
     failed.ParseFromString(request);
     server->fail_waiters("a workflow task failed: " + failed.failure().message());
   }
+  if (is_refusal(method, reply) && !options.allow_task_failures)
+    server->fail_waiters("the server refuses what a workflow task asks for: " + reply.error().message);
   if (method.ends_with("/GetWorkflowExecutionHistory") && options.replay) return replayed(request, std::move(reply));
   return reply;
 }

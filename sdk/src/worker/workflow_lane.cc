@@ -335,8 +335,14 @@ void WorkflowLane::complete(Cached& cached, const Task& task, Done done, bool mo
   const Done counted = count_end(cached, request);
   send(
       "RespondWorkflowTaskCompleted", request, &cached, std::move(done),
-      [counted, eager, end_eager = settings_.end_eager](const client::Reply& reply) {
+      [counted, eager, end_eager = settings_.end_eager, log = settings_.log,
+       name = cached.run->info().workflow_id, run_id = cached.run_id](const client::Reply& reply) {
         if (counted && reply) counted();
+        if (!reply && log) {
+          log({LogLevel::kWarn,
+               "workflow_task_refused",
+               {{"workflow_id", name}, {"run_id", run_id}, {"error", reply.error().message}}});
+        }
         if (eager == 0) return;
         service::RespondWorkflowTaskCompletedResponse response;
         if (reply) (void)response.ParseFromString(*reply);
