@@ -424,6 +424,30 @@ TEST(LocalStoreTest, FullDiskIsMetBeforeItHappens) {  // E10
   EXPECT_EQ(driver->disk().size_of("data/ballast"), 512u << 10);
 }
 
+// A commit that found no room leaves nothing in SQLite's log. A checkpoint after it that is interrupted must not ask for it: the
+// directory would be refused for ever.
+TEST(LocalStoreTest, ACheckpointDoesNotClaimWhatFoundNoRoom) {  // E10
+  for (std::uint64_t n = 1; n <= 100; ++n) {
+    SCOPED_TRACE("stopped at operation " + std::to_string(n));
+    auto driver = driver_on(std::make_unique<base::SimDisk>(n));
+    driver->checkpoint_bytes = 1 << 20;
+    ASSERT_TRUE(driver->start());
+    Life life;
+    life.append(*driver, 4);
+    life.project(*driver);
+    life.append(*driver, 1);
+    driver->disk().set_capacity(driver->disk().used() + 4096);
+    life.project(*driver);
+    driver->disk().stop_at(driver->disk().operations() + n);
+    driver->advance(std::chrono::seconds(31));
+    driver->die(Crash::kDropUnsynced);
+    driver->disk().set_capacity(UINT64_MAX / 2);
+    const Status started = driver->start();
+    ASSERT_TRUE(started) << started.error().message;
+    ASSERT_EQ(check_store(*driver), life.acknowledged);
+  }
+}
+
 // ---- threads and the real file system -----------------------------------------------------------------------------------------
 
 TEST(LocalStoreTest, OnThreadsAndTheRealDisk) {

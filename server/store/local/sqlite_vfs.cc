@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstring>
@@ -274,7 +275,13 @@ class OpenFile {
   int flush() {
     if (buffer_.empty()) return SQLITE_OK;
     const int code = put(buffer_, buffer_offset_);
-    shared_.wal_size = std::max<std::uint64_t>(shared_.wal_size, buffer_offset_ + buffer_.size());
+    if (code == SQLITE_OK) {
+      shared_.wal_size = std::max<std::uint64_t>(shared_.wal_size, buffer_offset_ + buffer_.size());
+    } else {  // no room: a checkpoint must not claim frames that are not there
+      Lock lock(shared_.mutex);
+      const std::uint64_t first = (buffer_offset_ - std::min<std::uint64_t>(buffer_offset_, kWalHeaderBytes)) / kFrameBytes;
+      if (shared_.frames.size() > first) shared_.frames.resize(first);
+    }
     buffer_.clear();
     return code;
   }
