@@ -25,7 +25,7 @@ class Memo {
     fields_[name] = detail::encode<T>(value);
     return *this;
   }
-  Memo& set(const std::string& name, const char* value) { return set(name, std::string(value)); }
+  Memo& set(const std::string& name, const char* value);
   template <class T>
   std::optional<T> get(const std::string& name) const {
     const auto found = fields_.find(name);
@@ -103,9 +103,7 @@ using KeywordListKey = SearchAttributeKey<Indexed::kKeywordList>;
 class SearchAttributes {
  public:
   SearchAttributes() = default;
-  SearchAttributes(std::initializer_list<SearchAttributeUpdate> all) {
-    for (const SearchAttributeUpdate& one : all) apply(one);
-  }
+  SearchAttributes(std::initializer_list<SearchAttributeUpdate> all);
   void apply(const SearchAttributeUpdate& update);
   template <Indexed K>
   std::optional<typename SearchAttributeKey<K>::value_type> get(const SearchAttributeKey<K>& key) const {

@@ -99,24 +99,8 @@ Task<void> strand_body(Ref<State<T>> state, Task<T> task) {
 }
 
 // Ready when one of its members is (any), or all are or one failed (all).
-struct GatherState final : State<std::size_t> {
-  enum class Mode { kAny, kAll };
-  struct Link final : Wait {
-    GatherState* owner = nullptr;
-    std::size_t index = 0;
-    void wake() override { owner->member_ready(index); }
-  };
-  GatherState(Mode wanted, std::vector<Ref<StateBase>> watched);
-  ~GatherState() override;
-  void member_ready(std::size_t index);
-  void cancel() override;
-
-  Mode mode;
-  std::vector<Ref<StateBase>> members;
-  std::vector<Link> links;
-  std::size_t missing;
-};
-Future<std::size_t> gather(GatherState::Mode mode, std::vector<Ref<StateBase>> members);
+enum class GatherMode { kAny, kAll };
+Future<std::size_t> gather(GatherMode mode, std::vector<Ref<StateBase>> members);
 
 }  // namespace detail
 
@@ -126,13 +110,13 @@ template <class... T>
 Future<std::size_t> when_any(const Future<T>&... futures) {
   std::vector<detail::Ref<detail::StateBase>> members;
   (members.push_back(futures.state()), ...);
-  return detail::gather(detail::GatherState::Mode::kAny, std::move(members));
+  return detail::gather(detail::GatherMode::kAny, std::move(members));
 }
 template <class T>
 Future<std::size_t> when_any(const std::vector<Future<T>>& futures) {
   std::vector<detail::Ref<detail::StateBase>> members;
   for (const auto& future : futures) members.push_back(future.state());
-  return detail::gather(detail::GatherState::Mode::kAny, std::move(members));
+  return detail::gather(detail::GatherMode::kAny, std::move(members));
 }
 
 // The values in argument order, or the first failure to complete; cancels nothing.
@@ -141,7 +125,7 @@ Task<std::conditional_t<std::is_void_v<T>, void, std::vector<detail::Slot<T>>>> 
     std::vector<Future<T>> futures) {
   std::vector<detail::Ref<detail::StateBase>> members;
   for (const auto& future : futures) members.push_back(future.state());
-  if (!members.empty()) co_await detail::gather(detail::GatherState::Mode::kAll, std::move(members));
+  if (!members.empty()) co_await detail::gather(detail::GatherMode::kAll, std::move(members));
   if constexpr (!std::is_void_v<T>) {
     std::vector<T> values;
     values.reserve(futures.size());
@@ -165,7 +149,7 @@ template <class... T>
 Task<std::tuple<detail::Slot<T>...>> when_all(Future<T>... futures) {
   std::vector<detail::Ref<detail::StateBase>> members;
   (members.push_back(futures.state()), ...);
-  co_await detail::gather(detail::GatherState::Mode::kAll, std::move(members));
+  co_await detail::gather(detail::GatherMode::kAll, std::move(members));
   std::tuple<detail::Slot<T>...> values(detail::value_of(futures)...);
   co_return values;
 }

@@ -59,6 +59,14 @@ TimePoint parse_rfc3339(std::string_view view) {
 
 }  // namespace detail
 
+Memo& Memo::set(const std::string& name, const char* value) {
+  return set(name, std::string(value));
+}
+
+SearchAttributes::SearchAttributes(std::initializer_list<SearchAttributeUpdate> all) {
+  for (const SearchAttributeUpdate& one : all) apply(one);
+}
+
 void SearchAttributes::apply(const SearchAttributeUpdate& update) {
   if (detail::encoding_of(update.value) == "binary/null") {
     fields_.erase(update.name);

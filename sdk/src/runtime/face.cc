@@ -248,7 +248,26 @@ void compensation_failed(Run& run, std::exception_ptr why) {
 
 // ---- gathering
 
-GatherState::GatherState(Mode wanted, std::vector<Ref<StateBase>> watched)
+namespace {
+
+struct GatherState final : State<std::size_t> {
+  struct Link final : Wait {
+    GatherState* owner = nullptr;
+    std::size_t index = 0;
+    void wake() override { owner->member_ready(index); }
+  };
+  GatherState(GatherMode wanted, std::vector<Ref<StateBase>> watched);
+  ~GatherState() override;
+  void member_ready(std::size_t index);
+  void cancel() override;
+
+  GatherMode mode;
+  std::vector<Ref<StateBase>> members;
+  std::vector<Link> links;
+  std::size_t missing;
+};
+
+GatherState::GatherState(GatherMode wanted, std::vector<Ref<StateBase>> watched)
     : mode(wanted), members(std::move(watched)), links(members.size()), missing(members.size()) {
   for (std::size_t i = 0; i < members.size(); ++i) {
     links[i].owner = this;
@@ -261,7 +280,7 @@ GatherState::~GatherState() {
 }
 
 void GatherState::member_ready(std::size_t index) {
-  if (mode == Mode::kAny) return set(index);
+  if (mode == GatherMode::kAny) return set(index);
   if (members[index]->error) {
     members[index]->observed = true;
     return fail(members[index]->error);
@@ -278,7 +297,9 @@ void GatherState::cancel() {
   fail(std::make_exception_ptr(CancelledFailure()));
 }
 
-Future<std::size_t> gather(GatherState::Mode mode, std::vector<Ref<StateBase>> members) {
+}  // namespace
+
+Future<std::size_t> gather(GatherMode mode, std::vector<Ref<StateBase>> members) {
   if (members.empty()) throw std::logic_error("nothing to wait for");
   Run* run = nullptr;
   for (const auto& member : members) {
@@ -359,6 +380,18 @@ bool Context::all_handlers_finished() const {
   return run_->all_handlers_finished();
 }
 
+TaskGroup::TaskGroup(Context ctx)
+    : ctx_(ctx),
+      scope_(detail::new_scope(*ctx.run(), detail::current_scope(*ctx.run(), ctx.is_shielded()))) {}
+
+void TaskGroup::spawn(Task<> task) {
+  tasks_.push_back(ctx_.start(std::move(task), scope_, detail::StrandPlace::kBack));
+}
+
+Task<> TaskGroup::join() {
+  return join_all(scope_, std::exchange(tasks_, {}));
+}
+
 TaskGroup::~TaskGroup() {
   if (ctx_.run()->dying()) return;
   detail::cancel_scope(*scope_);
@@ -385,10 +418,25 @@ Task<void> Saga::unwind(Context ctx) {
     steps_.pop_back();
     std::vector<detail::Ref<detail::StateBase>> one(1, step(outside));
     const detail::Ref<detail::StateBase> compensation = one.front();
-    const Future<std::size_t> done = detail::gather(detail::GatherState::Mode::kAny, std::move(one));
+    const Future<std::size_t> done = detail::gather(detail::GatherMode::kAny, std::move(one));
     co_await done;
     if (compensation->error) detail::compensation_failed(*ctx.run(), compensation->error);
   }
+}
+
+Semaphore::Semaphore(std::size_t permits) : core_(new Core) {
+  core_->free = permits;
+}
+
+Task<Semaphore::Permit> Semaphore::lock(Context ctx) {
+  return acquire(ctx, core_);
+}
+
+Task<Semaphore::Permit> Semaphore::acquire(Context ctx, detail::Ref<Core> core) {
+  Core* shared = core.get();  // the frame keeps it alive
+  co_await ctx.until([shared] { return shared->free > 0; });
+  --core->free;
+  co_return Permit(core);
 }
 
 }  // namespace v1

@@ -4,7 +4,6 @@
 // Nothing here is for users to name, except Text and Duration. No I/O, any thread.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
@@ -13,6 +12,14 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+
+// Durations and clocks only: calendars, which libstdc++ cannot have without the streams, would be a quarter of
+// what this header and all of workflow.h cost to compile.
+#if defined(__GLIBCXX__) && __has_include(<bits/chrono.h>)
+#include <bits/chrono.h>
+#else
+#include <chrono>
+#endif
 
 #if !defined(__cpp_exceptions) || !defined(__cpp_rtti)
 #error \

@@ -14,16 +14,12 @@ inline namespace v1 {
 // its code runs again.
 class TaskGroup {
  public:
-  explicit TaskGroup(Context ctx)
-      : ctx_(ctx),
-        scope_(detail::new_scope(*ctx.run(), detail::current_scope(*ctx.run(), ctx.is_shielded()))) {}
+  explicit TaskGroup(Context ctx);
   TaskGroup(const TaskGroup&) = delete;
   ~TaskGroup();
-  void spawn(Task<> task) {
-    tasks_.push_back(ctx_.start(std::move(task), scope_, detail::StrandPlace::kBack));
-  }
+  void spawn(Task<> task);
   void cancel() { detail::cancel_scope(*scope_); }
-  Task<> join() { return join_all(scope_, std::exchange(tasks_, {})); }
+  Task<> join();
 
  private:
   static Task<> join_all(detail::Ref<detail::Scope> scope, std::vector<Future<void>> tasks);
@@ -87,16 +83,11 @@ class Semaphore {
    private:
     detail::Ref<Core> core_;
   };
-  explicit Semaphore(std::size_t permits) : core_(new Core) { core_->free = permits; }
-  Task<Permit> lock(Context ctx) { return acquire(ctx, core_); }
+  explicit Semaphore(std::size_t permits);
+  Task<Permit> lock(Context ctx);
 
  private:
-  static Task<Permit> acquire(Context ctx, detail::Ref<Core> core) {
-    Core* shared = core.get();  // the frame keeps it alive
-    co_await ctx.until([shared] { return shared->free > 0; });
-    --core->free;
-    co_return Permit(core);
-  }
+  static Task<Permit> acquire(Context ctx, detail::Ref<Core> core);
   detail::Ref<Core> core_;
 };
 class Mutex : public Semaphore {
