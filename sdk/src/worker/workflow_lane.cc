@@ -157,6 +157,7 @@ void WorkflowLane::handle(Task& task, Done done) {
       cached.previous_started_event_id = task.previous_started_event_id();
       go_on(cached);
     }
+    count_bytes(cached);
     const bool leaves = ++cached.tasks == settings_.evict_after;
     const bool stays = !settings_.sticky_queue.empty() && !cached.run->closed() && !leaves;
     if (!cached.busy() && !stays) evict(run_id);
@@ -284,21 +285,26 @@ void WorkflowLane::evict(const std::string& run_id) {
   for (const auto& [sequence, call] : cached.locals) settings_.locals->forget(call);
   executor_->cancel(cached.heartbeat);
   const std::optional<Work> open = std::move(cached.open);
+  cached_bytes_ -= cached.bytes;
   cache_.erase(found->second);
   by_run_.erase(found);
   settings_.cached_runs->fetch_sub(1);
   if (open) open->done();
 }
 
+void WorkflowLane::count_bytes(Cached& cached) {
+  cached_bytes_ -= cached.bytes;
+  cached.bytes = kBytesOfRun + cached.run->bytes();
+  cached_bytes_ += cached.bytes;
+}
+
 void WorkflowLane::evict_surplus() {
-  std::size_t bytes = 0;
-  for (const Cached& cached : cache_) bytes += kBytesOfRun + cached.run->bytes();
+  if (cached_bytes_ <= settings_.cache_bytes) return;
   const base::Time old = base::system_clock().now() - kKeepResults;
-  for (auto it = cache_.begin(); bytes > settings_.cache_bytes && it != cache_.end();) {
+  for (auto it = cache_.begin(); cached_bytes_ > settings_.cache_bytes && it != cache_.end();) {
     const Cached& cached = *it++;
     if (cached.open || !cached.locals.empty() || (!cached.results.empty() && cached.last_result > old))
       continue;
-    bytes -= kBytesOfRun + cached.run->bytes();
     evict(std::string(cached.run_id));
     settings_.meter.count(observe::metric::kStickyCacheForcedEviction);
   }
@@ -470,6 +476,7 @@ void WorkflowLane::local_done(const std::string& run_id, std::uint64_t serial, s
   guarded(run_id, [&] {
     resolve(*cached, sequence, *result);
     start_locals(*cached);
+    count_bytes(*cached);
     if (cached->run->waits_for_local_activities()) {
       cached->open = current_;
       return;

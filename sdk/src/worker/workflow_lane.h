@@ -89,6 +89,7 @@ class WorkflowLane : public std::enable_shared_from_this<WorkflowLane> {
     replay::Replay replay;
     std::unique_ptr<detail::Run> run;
     int tasks = 0;
+    std::size_t bytes = 0;                       // that it counts for in cached_bytes_
     std::int64_t previous_started_event_id = 0;  // of the last task that is no query
     std::uint64_t serial = 0;                    // no other run in memory has it, or had
     // Local activities: while they run the task stays open, or is answered with a request for the next one.
@@ -127,6 +128,7 @@ class WorkflowLane : public std::enable_shared_from_this<WorkflowLane> {
   void advance(Cached& cached);
   temporal::api::history::v1::History rest_of_history(const Task& task, std::string token) const;
   void evict(const std::string& run_id);
+  void count_bytes(Cached& cached);  // after its code ran
   void evict_surplus();
   void complete(Cached& cached, const Task& task, Done done, bool more = false);  // more: local activities
   void stay_sticky(const Cached& cached, service::RespondWorkflowTaskCompletedRequest& request) const;
@@ -147,6 +149,7 @@ class WorkflowLane : public std::enable_shared_from_this<WorkflowLane> {
   std::optional<Work> current_;
   std::uint64_t last_serial_ = 0;
   Cache cache_;
+  std::size_t cached_bytes_ = 0;
   std::unordered_map<std::string, Cache::iterator> by_run_;
   std::unique_ptr<base::Executor> executor_;  // last: its tasks use the rest
 };
