@@ -26,11 +26,14 @@ LANGUAGES = ("cpp", "go")
 COMPILED = {
     "compile_workflow_h": "#include <perdure/workflow.h>\n",
     "compile_four_programs": """#include <perdure/worker.h>
-#include "sdk/examples/programs.h"
+#include "examples/entity/account.h"
+#include "examples/fan_out/thumbnails.h"
+#include "examples/hello/hello.h"
+#include "examples/order_saga/order.h"
 void add(perdure::Worker& worker) {
-  using namespace examples;
-  worker.add<OrderWorkflow>().add<AccountWorkflow>();
-  worker.add<&greet, &thumbnails, &compose, &make_thumbnail, &book>();
+  worker.add<shop::OrderWorkflow>().add<bank::AccountWorkflow>();
+  worker.add<&hello::greet, &hello::compose, &pictures::thumbnails, &pictures::make_thumbnail>();
+  worker.add<&bank::book>([](std::string account, long) { return account; });
 }
 """,
 }

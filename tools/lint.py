@@ -68,6 +68,7 @@ for _layer in (["core"], ["store"], ["catalog"], ["matching", "visibility", "clu
     _below += _layer
 ARROWS["sdk"] = ("base", "proto")
 ARROWS["sdk/src/embedded"] = ("base", "proto", "sdk", "server")
+ARROWS["sdk/tests"] = ("base", "proto", "sdk", "examples")
 ARROWS["bench"] = ("base", "proto", "sdk")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 

@@ -2,18 +2,11 @@
 #include <gtest/gtest.h>
 
 #include "sdk/tests/fake_server.h"
+#include "sdk/tests/packing.h"
 
 namespace perdure::test::child {  // named: g++ 12 warns about coroutines of unnamed ones
 
 using detail::define_workflow;
-
-// Only a contract: its code is elsewhere.
-class Packing {
- public:
-  Task<int> run(Context ctx, std::string order);
-  void hurry(int level);
-  using signals = handlers<&Packing::hurry>;
-};
 
 Task<int> parent(Context ctx) {
   ChildOptions options{.id = "packing-1"};

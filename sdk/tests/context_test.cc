@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "sdk/tests/fake_server.h"
+#include "sdk/tests/packing.h"
 
 namespace perdure::test::context {  // named: g++ 12 warns about coroutines of unnamed ones
 
@@ -97,12 +98,6 @@ TEST(Attributes, of_every_type_come_back_as_they_were) {
   EXPECT_EQ(all.get(kTags), std::nullopt);
 }
 
-class Packing {
- public:
-  Task<int> run(Context ctx, std::string order);
-  void hurry(int level);
-  using signals = handlers<&Packing::hurry>;
-};
 Task<int> parent(Context ctx) {
   const Memo memo = Memo().set("note", "fragile");
   const SearchAttributes attributes{kCustomer.set("ann")};
@@ -167,7 +162,33 @@ TEST(Info, is_what_the_start_says) {
   EXPECT_EQ(server.result<std::string>(), "mother eve 3 t1 before bad day");
 }
 
-// ---- cancelling others; permits
+// ---- chance and time
+
+Task<std::string> by_chance(Context ctx) {
+  const TimePoint began = ctx.now();
+  std::string all = ctx.uuid() + " " + std::to_string(ctx.random().below(1'000'000)) + " ";
+  co_await ctx.sleep(1s);
+  all += ctx.uuid() + " " + std::to_string((ctx.now() - began) / 1s);
+  co_return all;
+}
+TEST(Chance, is_the_same_in_every_replay_and_time_is_that_of_the_task) {
+  std::vector<std::string> results;
+  for (int i = 0; i < 2; ++i) {
+    FakeServer server(define_workflow<&by_chance>());
+    server.task();
+    server.fire_timer(0);
+    server.task();
+    results.push_back(server.result<std::string>());
+  }
+  EXPECT_EQ(results[0], results[1]);
+  const std::string first = results[0].substr(0, 36), second = results[0].substr(results[0].rfind(' ') - 36, 36);
+  EXPECT_EQ(first[14], '4') << first;  // the version
+  EXPECT_NE(first, second);
+  EXPECT_TRUE(results[0].ends_with(" 5")) << results[0];  // an event a second
+  EXPECT_NE(Random(1).next(), Random(2).next());
+}
+
+// ---- cancelling others
 
 Task<std::string> canceller(Context ctx) {
   External<Packing> other = ctx.external<Packing>("packing-2", "run-7");
@@ -186,37 +207,6 @@ TEST(External, is_cancelled_or_is_not_there) {
   server.refuse_cancel(1);
   EXPECT_EQ(server.task(), "CompleteWorkflow");
   EXPECT_EQ(server.result<std::string>(), "gone");
-}
-
-class Pool {
- public:
-  Task<std::string> run(Context ctx) {
-    std::vector<Future<void>> all;
-    for (int i = 0; i < 4; ++i) all.push_back(ctx.spawn(enter(ctx, i)));
-    co_await when_all(all);
-    co_return log_;
-  }
-  Task<> enter(Context ctx, int number) {
-    auto permit = co_await free_.lock(ctx);
-    log_ += std::to_string(number);
-    co_await ctx.sleep(1s);
-  }
-
- private:
-  Semaphore free_{2};
-  std::string log_;
-};
-TEST(Semaphore, lets_in_as_many_as_it_has_permits_in_order) {
-  FakeServer server(define_workflow<Pool>());
-  EXPECT_EQ(server.task(), "StartTimer(1s) StartTimer(1s)");
-  server.fire_timer(1);
-  EXPECT_EQ(server.task(), "StartTimer(1s)");
-  server.fire_timer(0);
-  server.fire_timer(2);
-  EXPECT_EQ(server.task(), "StartTimer(1s)");
-  server.fire_timer(3);
-  EXPECT_EQ(server.task(), "CompleteWorkflow");
-  EXPECT_EQ(server.result<std::string>(), "0123");
 }
 
 // ---- interceptors

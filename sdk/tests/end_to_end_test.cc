@@ -8,12 +8,15 @@
 #include <perdure/client.h>
 #include <perdure/worker.h>
 
-#include "sdk/examples/programs.h"
+#include "examples/fan_out/thumbnails.h"
+#include "examples/hello/hello.h"
+#include "examples/order_saga/order.h"
+#include "sdk/tests/savings.h"
 
 namespace end_to_end {  // named: g++ 12 warns about coroutines of unnamed ones
 
 using namespace perdure;
-using namespace examples;
+using namespace shop;
 
 class Shop : public Inventory {
  public:
@@ -23,11 +26,12 @@ class Shop : public Inventory {
 };
 class Bank : public Payments {
  public:
-  Receipt charge(ActivityContext& context, Card card, int cents) override {
-    if (context.info().attempt == 1) throw std::runtime_error("the line is busy");
+  Receipt charge(Card card, int cents) override {
+    if (!busy.exchange(true)) throw std::runtime_error("the line is busy");  // the first time
     return {"paid-" + card.number, cents};
   }
-  void refund(std::string) noexcept override { ++refunded; }
+  void refund(std::string) override { ++refunded; }
+  std::atomic<bool> busy{false};
   std::atomic<int> refunded{0};
 };
 
@@ -73,9 +77,10 @@ class EndToEnd : public ::testing::TestWithParam<std::size_t> {
     options.cache_bytes = GetParam();
     options.max_heartbeat_throttle_interval = 200ms;
     worker_ = std::make_unique<Worker>(client_, options);
-    worker_->add<OrderWorkflow>().add<AccountWorkflow>();
-    worker_->add<&greet, &thumbnails, &compose, &make_thumbnail, &book, &patient, &beat, &forever, &fails,
-                 &late>();
+    worker_->add<OrderWorkflow>().add<savings::Savings>();
+    worker_->add<&hello::greet, &hello::compose, &pictures::thumbnails, &pictures::make_thumbnail, &patient, &beat,
+                 &forever, &fails, &late>();
+    worker_->add<&savings::book>([](std::string account, long cents) { return account + "/" + std::to_string(cents); });
     worker_->add<&Inventory::reserve, &Inventory::release>(std::shared_ptr<Inventory>(shop_));
     worker_->add<&Payments::charge, &Payments::refund>(std::shared_ptr<Payments>(bank_));
     worker_->add<&ship>([this](std::string order, std::string reservation) {
@@ -99,7 +104,7 @@ class EndToEnd : public ::testing::TestWithParam<std::size_t> {
 };
 
 TEST_P(EndToEnd, hello) {
-  EXPECT_EQ(client_.execute<&greet>(named("hello"), "Ann"), "Hello, Ann!");
+  EXPECT_EQ(client_.execute<&hello::greet>(named("hello"), "Ann"), "Hello, Ann!");
 }
 
 TEST_P(EndToEnd, an_order_is_approved_by_signal_and_its_failed_charge_retried) {
@@ -128,14 +133,14 @@ TEST_P(EndToEnd, a_failed_order_is_compensated) {
 
 TEST_P(EndToEnd, fan_out) {
   std::vector<std::string> urls(25, "abcd");
-  EXPECT_EQ(client_.execute<&thumbnails>(named("fan"), urls), 100);
+  EXPECT_EQ(client_.execute<&pictures::thumbnails>(named("fan"), urls), 100);
 }
 
 TEST_P(EndToEnd, an_entity_continues_as_new_and_is_queried) {
-  auto handle = client_.start<AccountWorkflow>(named("entity"), Account{"a", 5, 0});
-  auto current = client_.handle<AccountWorkflow>(handle.id());
-  for (int i = 0; i < 7; ++i) current.signal<&AccountWorkflow::deposit>(10);
-  current.signal<&AccountWorkflow::close>();
+  auto handle = client_.start<savings::Savings>(named("entity"), savings::Account{"a", 5, 0});
+  auto current = client_.handle<savings::Savings>(handle.id());
+  for (int i = 0; i < 7; ++i) current.signal<&savings::Savings::deposit>(10);
+  current.signal<&savings::Savings::close>();
   EXPECT_EQ(handle.result(), 75);
 }
 
@@ -203,11 +208,11 @@ TEST_P(EndToEnd, what_leaves_the_process_has_been_through_the_codec) {
   worker_options.task_queue = queue_ + "-veiled";
   worker_options.cache_bytes = GetParam();
   Worker worker(veiled, worker_options);
-  worker.add<&greet, &compose, &fails>();
+  worker.add<&hello::greet, &hello::compose, &fails>();
   worker.start();
   StartOptions start = named("veiled");
   start.task_queue = worker_options.task_queue;
-  EXPECT_EQ(veiled.execute<&greet>(start, "Ann"), "Hello, Ann!");
+  EXPECT_EQ(veiled.execute<&hello::greet>(start, "Ann"), "Hello, Ann!");
   EXPECT_THROW(client_.handle(start.id).result<std::string>(), PayloadError);
 }
 

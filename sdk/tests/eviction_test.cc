@@ -6,12 +6,15 @@
 
 #include <perdure/testing.h>
 
-#include "sdk/examples/programs.h"
+#include "examples/fan_out/thumbnails.h"
+#include "examples/hello/hello.h"
+#include "examples/order_saga/order.h"
+#include "sdk/tests/savings.h"
 
 namespace eviction {
 
 using namespace perdure;
-using namespace examples;
+using namespace shop;
 using perdure::testing::Environment;
 
 constexpr int kEnough = 100;
@@ -31,8 +34,8 @@ void evict_everywhere(const R& wanted, const std::function<R(Environment&)>& pro
 
 TEST(Eviction, hello) {
   evict_everywhere<std::string>("Hello, Ann!", [](Environment& env) {
-    env.add<&greet, &compose>();
-    return env.execute<&greet>("Ann");
+    env.add<&hello::greet, &hello::compose>();
+    return env.execute<&hello::greet>("Ann");
   });
 }
 
@@ -68,20 +71,20 @@ TEST(Eviction, compensated_order) {
 
 TEST(Eviction, fan_out) {
   evict_everywhere<int>(100, [](Environment& env) {
-    env.add<&thumbnails, &make_thumbnail>();
+    env.add<&pictures::thumbnails, &pictures::make_thumbnail>();
     const std::vector<std::string> urls(25, "abcd");
-    return env.execute<&thumbnails>(urls);
+    return env.execute<&pictures::thumbnails>(urls);
   });
 }
 
 TEST(Eviction, entity) {
   evict_everywhere<long>(75, [](Environment& env) {
-    env.add<AccountWorkflow>();
-    env.mock<&book>([](std::string, long) { return std::string("booked"); });
-    auto handle = env.start<AccountWorkflow>(Account{"a", 5, 0});
-    auto current = env.client().handle<AccountWorkflow>(handle.id());
-    for (int i = 0; i < 7; ++i) current.signal<&AccountWorkflow::deposit>(10);
-    current.signal<&AccountWorkflow::close>();
+    env.add<savings::Savings>();
+    env.mock<&savings::book>([](std::string, long) { return std::string("booked"); });
+    auto handle = env.start<savings::Savings>(savings::Account{"a", 5, 0});
+    auto current = env.client().handle<savings::Savings>(handle.id());
+    for (int i = 0; i < 7; ++i) current.signal<&savings::Savings::deposit>(10);
+    current.signal<&savings::Savings::close>();
     return handle.result();
   });
 }

@@ -199,6 +199,7 @@ class FakeServer {
 
   bool suggest_continue_as_new = false;
   std::vector<std::shared_ptr<WorkerInterceptor>> interceptors;  // before the first task
+  std::shared_ptr<FailureConverter> failures;                    // likewise
   // How local activities end: while it is null, tasks end as heartbeats and leave them running.
   std::function<detail::LocalResult(const detail::LocalActivity&)> local;
   bool newest_local_first = false;
@@ -241,6 +242,7 @@ class FakeServer {
         };
       }
       settings.interceptors = interceptors;
+      settings.failures = failures;
       copy.run = std::make_unique<detail::Run>(std::move(settings));
     }
     google::protobuf::RepeatedPtrField<Event> events;

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 
 
 def found(program, path):
@@ -25,7 +26,7 @@ def main():
     for number in sorted(wanted ^ found(program, lines)):
         print(f"{lines.name}:{number}: {'missed' if number in wanted else 'a false alarm'}")
         wrong += 1
-    examples = sorted((HERE.parent / "examples").glob("*"))
+    examples = sorted([*ROOT.glob("examples/**/*.h"), *ROOT.glob("examples/**/*.cc")])
     for path in examples:
         for number in sorted(found(program, path)):
             print(f"{path.name}:{number}: a false alarm")

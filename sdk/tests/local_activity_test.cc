@@ -161,20 +161,6 @@ TEST(Local, cancelled_between_attempts_cancels_the_timer) {
   EXPECT_EQ(server.result<std::string>(), "cancelled");
 }
 
-Task<int> without_timeout(Context ctx) {
-  int cents = co_await ctx.execute_local<&price>({}, "apple");
-  co_return cents;
-}
-TEST(Local, without_a_timeout_names_its_line) {
-  FakeServer server(define_workflow<&without_timeout>());
-  try {
-    server.task();
-    FAIL();
-  } catch (const std::invalid_argument& error) {
-    EXPECT_NE(std::string(error.what()).find("local_activity_test.cc:"), std::string::npos) << error.what();
-  }
-}
-
 struct Other {
   static constexpr std::string_view workflow_name = "shop";
   Task<int> run(Context ctx) {

@@ -47,6 +47,22 @@ Task<int> again(Context ctx, int rounds) {
   if (rounds > 0) co_await ctx.continue_as_new<&again>(rounds - 1);
   co_return rounds;
 }
+int flaky(ActivityContext& context) {
+  if (context.info().attempt == 1) throw ApplicationFailure("the first time");
+  return context.info().attempt;
+}
+void hangs(ActivityContext& context) {
+  context.sleep_for(1h);
+}
+Task<int> works_near(Context ctx) {
+  constexpr LocalActivityOptions options{
+      .start_to_close_timeout = 1h, .retry = {.initial_interval = 1ms}, .cancellation = CancellationType::kWaitCompleted};
+  Future<void> held = ctx.execute_local<&hangs>(options);
+  const int attempts = co_await ctx.execute_local<&flaky>(options);
+  held.cancel();
+  auto outcome = co_await attempt(held);
+  co_return outcome.is_cancelled() ? attempts : 0;
+}
 std::atomic<const char*>& looked_at() {
   static std::atomic<const char*> at{nullptr};
   return at;
@@ -123,8 +139,9 @@ class Observe : public ::testing::Test {
   }
   void serve() {
     worker_ = std::make_unique<Worker>(*client_, options_);
-    worker_->add<&talks, &fails_of, &waits, &again, &large, &holds, &holds_in_a_call, &holds_at_once>();
-    worker_->add<&twice, &refuses>();
+    worker_->add<&talks, &fails_of, &waits, &again, &large, &holds, &holds_in_a_call, &holds_at_once,
+                 &works_near>();
+    worker_->add<&twice, &refuses, &flaky, &hangs>();
   }
   StartOptions named(const std::string& id) const { return {.id = queue_ + "-" + id, .task_queue = queue_}; }
   std::vector<Line> lines(std::string_view event) const {
@@ -270,6 +287,7 @@ TEST_F(Observe, the_metrics_have_the_names_that_dashboards_know) {
   serve();
   worker_->start();
   EXPECT_EQ(client_->execute<&talks>(named("talks"), 1), 2);
+  EXPECT_EQ(client_->execute<&works_near>(named("near")), 2);
   EXPECT_THROW((void)client_->execute<&fails_of>(named("fails"), false), WorkflowFailed);
   EXPECT_THROW((void)client_->execute<&fails_of>(named("unknown"), true), WorkflowFailed);
   EXPECT_EQ(client_->execute<&again>(named("again"), 1), 0);
@@ -306,6 +324,14 @@ TEST_F(Observe, the_metrics_have_the_names_that_dashboards_know) {
   has("temporal_workflow_continue_as_new{" + queue + ",workflow_type=\"again\"} 1\n");
   has("temporal_activity_execution_failed{" + queue +
       ",activity_type=\"refuses\",workflow_type=\"fails_of\"} 1\n");
+  const std::string near = "{" + queue + ",activity_type=\"flaky\",workflow_type=\"works_near\"}";
+  has("temporal_local_activity_total" + near + " 2\n");
+  has("temporal_local_activity_execution_failed" + near + " 1\n");
+  has("temporal_local_activity_execution_latency_count" + near + " 2\n");
+  has("temporal_local_activity_succeed_endtoend_latency_count" + near + " 1\n");
+  has("temporal_local_activity_execution_cancelled{" + queue +
+      ",activity_type=\"hangs\",workflow_type=\"works_near\"} 1\n");
+  has("temporal_worker_task_slots_used{" + queue + ",worker_type=\"LocalActivityWorker\"} 0\n");
   has("temporal_request_failure{namespace=\"default\",operation=\"DescribeWorkflowExecution\",status_code="
       "\"NOT_FOUND\"} 1\n");
 }

@@ -13,6 +13,8 @@
 #include "base/guarded.h"
 #include "sdk/tests/on_server.h"
 
+#include <temporal/api/history/v1/message.pb.h>
+
 namespace on_server_extras {  // named: g++ 12 warns about coroutines of unnamed ones
 
 using namespace perdure;
@@ -200,9 +202,12 @@ class WorkerTracer : public WorkerInterceptor {
   std::unique_ptr<WorkflowInterceptor> workflow(const WorkflowInfo& info) override {
     return std::make_unique<WorkflowTracer>(trace_of(info.headers), baggage_);
   }
-  void activity(ActivityContext& context, const std::function<void()>& next) override {
+  std::optional<Payload> activity(ActivityContext& context, ActivityCall&,
+                                  const std::function<std::optional<Payload>()>& next) override {
     baggage_.note("activity " + context.info().activity_type + " " + trace_of(context.info().headers));
-    next();
+    auto result = next();
+    baggage_.note("result " + (result ? result->data : "later"));
+    return result;
   }
 
  private:
@@ -229,6 +234,11 @@ class Traced {
   bool told_ = false;
 };
 
+Task<int> simple(Context ctx) {
+  int done = co_await ctx.execute<&work>({.start_to_close_timeout = 10s}, 1);
+  co_return done;
+}
+
 class Extras : public OnServer {};
 PERDURE_ON_SERVER(Extras);
 
@@ -247,7 +257,7 @@ TEST_P(Extras, headers_travel_through_the_interceptors) {
   EXPECT_EQ(handle.result(), 5);
   EXPECT_TRUE(handle.query<&Traced::told>());
   for (const char* note : {"client Traced", "client tell", "client told", "activity work t1",
-                           "workflow Traced t1", "workflow tell t1", "look told t1"}) {
+                           "workflow Traced t1", "workflow tell t1", "look told t1", "result 2", "result 3"}) {
     EXPECT_GE(baggage.count(note), 1) << note;
   }
   EXPECT_EQ(baggage.count("activity work t1"), 2);  // the local one too
@@ -286,6 +296,55 @@ TEST_P(Extras, the_first_task_says_which_sdk_and_which_of_its_flags) {
   EXPECT_EQ(history.find("perdure-cpp", said + 1), std::string::npos);  // once
 }
 
+// ---- who did it, and code that has changed
+
+// The events of a run of that type, up to the first one.
+temporal::api::history::v1::HistoryEvent first(const HandleBase& handle, const std::string& type) {
+  temporal::api::history::v1::HistoryEvent found;
+  for (const HistoryEvent& event : handle.history({.wait = true})) {
+    if (event.type != type) continue;
+    EXPECT_TRUE(found.ParseFromString(event.bytes));
+    break;
+  }
+  return found;
+}
+TEST_P(Extras, history_names_the_worker) {
+  WorkerOptions options = worker_options();
+  options.identity = "the one with the hat";
+  Worker worker(client(), options);
+  worker.add<&simple>().add<&work>();
+  worker.start();
+  auto handle = client().start<&simple>(named("named"));
+  EXPECT_EQ(handle.result(), 2);
+  EXPECT_EQ(first(handle, "WorkflowTaskStarted").workflow_task_started_event_attributes().identity(), options.identity);
+  EXPECT_EQ(first(handle, "ActivityTaskStarted").activity_task_started_event_attributes().identity(), options.identity);
+}
+
+struct Before {
+  static constexpr std::string_view workflow_name = "changes";
+  Task<> run(Context ctx) { co_await ctx.sleep(24h); }
+  void hurry() {}
+  using signals = handlers<&Before::hurry>;
+};
+struct After : Before {
+  Task<> run(Context ctx) { co_await ctx.execute<&work>({.start_to_close_timeout = 10s}, 1); }
+};
+TEST_P(Extras, code_that_has_changed_fails_its_task_with_the_cause_that_people_look_for) {
+  worker().add<Before>();
+  start();
+  auto handle = client().start<Before>(named("changes"));
+  (void)first(handle, "TimerStarted");
+  worker().stop();
+  Worker changed(client(), worker_options());
+  changed.add<After>().add<&work>();
+  changed.start();
+  handle.signal<&Before::hurry>();
+  const auto failed = first(handle, "WorkflowTaskFailed").workflow_task_failed_event_attributes();
+  EXPECT_EQ(failed.cause(), temporal::api::enums::v1::WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR);
+  EXPECT_NE(failed.failure().message().find("on_server_extras_test.cc:"), std::string::npos) << failed.failure().message();
+  handle.terminate();
+}
+
 // ---- whatever comes
 
 Task<std::string> any_workflow(Context ctx, Payloads arguments) {
@@ -303,10 +362,6 @@ TEST_P(Extras, dynamic_workflows_and_activities_take_what_nobody_else_does) {
 
 // ---- activities that come with the answer
 
-Task<int> simple(Context ctx) {
-  int done = co_await ctx.execute<&work>({.start_to_close_timeout = 10s}, 1);
-  co_return done;
-}
 TEST_P(Extras, eager_activities_need_no_poll) {
   WorkerOptions options = worker_options();
   options.activity_pollers = 0;

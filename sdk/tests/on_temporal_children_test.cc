@@ -29,7 +29,7 @@ Task<std::string> endless(Context ctx) {
 }
 
 Task<std::string> parent(Context ctx, std::string id, std::string order) {
-  ChildOptions options{.id = id};
+  ChildOptions options{.id = id, .summary = "a box", .details = "of paper"};
   Child<Packing> packing = ctx.start_child<Packing>(options, order);
   std::string run_id = co_await packing.started();
   co_await packing.signal<&Packing::hurry>(3);
@@ -70,6 +70,9 @@ class Children : public OnServer {
 
 TEST_P(Children, are_started_signalled_and_awaited) {
   EXPECT_EQ(client().execute<&parent>(named("parent"), queue() + "-child", "o1"), "6 from a run");
+  const WorkflowDescription child = client().handle(queue() + "-child").describe();
+  EXPECT_EQ(child.summary, "a box");
+  EXPECT_EQ(child.details, "of paper");
   check_replay(named("parent").id);
 }
 TEST_P(Children, that_fail_tell_why) {

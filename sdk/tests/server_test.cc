@@ -7,12 +7,12 @@
 #include <perdure/server.h>
 #include <perdure/worker.h>
 
-#include "sdk/examples/programs.h"
+#include "examples/hello/hello.h"
 
 namespace embedded_server {
 
 using namespace perdure;
-using namespace examples;
+using namespace hello;
 
 class Folder {
  public:

@@ -1,8 +1,8 @@
 // An await in the head of a statement, in a coroutine without local variables: what users must not write for
-// g++ before 13.
+// g++ before 13. Compiled once for each of the namespaces of the header.
 #include "sdk/tests/silent_shapes.h"
 
-namespace perdure::test::shapes {
+namespace perdure::test::PERDURE_SHAPES {
 
 bool reserve(int);
 
@@ -51,4 +51,4 @@ std::vector<detail::WorkflowDefinition> silent_shapes() {
           detail::define_workflow<&endless>()};
 }
 
-}  // namespace perdure::test::shapes
+}  // namespace perdure::test::PERDURE_SHAPES

@@ -4,14 +4,15 @@
 #include <perdure/testing.h>
 
 #include "base/clock.h"
-#include "sdk/examples/programs.h"
+#include "examples/order_saga/order.h"
 
 namespace environment {
 
 using namespace perdure;
-using namespace examples;
+using namespace shop;
 using perdure::testing::ActivityEnvironment;
 using perdure::testing::Environment;
+using perdure::testing::EnvironmentOptions;
 
 // ---- the order of the examples, as its author would test it
 
@@ -229,6 +230,81 @@ TEST(Failures, a_task_that_the_server_wants_done_again_is_none) {
     if (!std::exchange(sent, true)) env.client().handle<Signalled>("signalled").signal<&Signalled::put>();
   });
   EXPECT_EQ(env.execute<Signalled>(StartOptions{.id = "signalled"}), 1);
+}
+
+// ---- exceptions of one's own
+
+class OutOfStock : public std::runtime_error {
+ public:
+  explicit OutOfStock(int missing) : std::runtime_error(std::to_string(missing) + " are missing"), missing_(missing) {}
+  int missing() const { return missing_; }
+
+ private:
+  int missing_;
+};
+class StockFailures : public FailureConverter {
+ public:
+  std::exception_ptr to_failure(const std::exception_ptr& error) override {
+    try {
+      std::rethrow_exception(error);
+    } catch (const OutOfStock& out) {
+      ApplicationFailureOptions options{.type = "OutOfStock", .non_retryable = true};
+      options.details = {detail::encode(out.missing())};
+      return std::make_exception_ptr(ApplicationFailure(out.what(), std::move(options)));
+    } catch (...) {
+      return error;
+    }
+  }
+  std::exception_ptr from_failure(const std::exception_ptr& failure) override {
+    try {
+      std::rethrow_exception(failure);
+    } catch (const ApplicationFailure& application) {
+      if (application.type() != "OutOfStock") return failure;
+      return std::make_exception_ptr(OutOfStock(detail::decode<int>(application.options().details.at(0))));
+    } catch (...) {
+      return failure;
+    }
+  }
+};
+int missing_in(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const ActivityFailure& failure) {
+    return missing_in(failure.cause());
+  } catch (const OutOfStock& out) {
+    return out.missing();
+  } catch (...) {
+    return -1;
+  }
+}
+
+// Asks an activity, then one nearby, for more than there is; fails with what both lack.
+class Sells {
+ public:
+  Task<int> run(Context ctx) {
+    constexpr ActivityOptions far{.start_to_close_timeout = 1min};
+    constexpr LocalActivityOptions near{.start_to_close_timeout = 1min};
+    auto first = co_await attempt(ctx.execute<int>("take", far, 3));
+    auto second = co_await attempt(ctx.execute_local<int>("take", near, 4));
+    throw OutOfStock(missing_in(first.error()) + missing_in(second.error()));
+    co_return 0;
+  }
+  using failure_types = exceptions<OutOfStock>;
+};
+
+TEST(Failures, a_converter_carries_exceptions_of_ones_own) {
+  EnvironmentOptions options;
+  options.failure_converter = std::make_shared<StockFailures>();
+  Environment env(options);
+  env.add<Sells>();
+  env.mock<int(int)>("take", [](int wanted) -> int { throw OutOfStock(wanted); });
+  try {
+    (void)env.execute<Sells>();
+    FAIL() << "there is nothing left";
+  } catch (const WorkflowFailed& failed) {
+    EXPECT_EQ(missing_in(failed.failure()), 7);
+    EXPECT_NE(std::string(failed.what()).find("7 are missing"), std::string::npos) << failed.what();
+  }
 }
 
 // ---- queues, and activities alone

@@ -7,8 +7,9 @@
 
 namespace perdure::test {
 
-TEST(Tripwire, no_shape_that_the_compiler_gets_wrong_stays_silent) {
-  for (auto& definition : shapes::silent_shapes()) {
+namespace {
+void expect_caught(std::vector<detail::WorkflowDefinition> shapes) {
+  for (auto& definition : shapes) {
     const std::string name = definition.name;
     FakeServer server(std::move(definition), 1);
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
@@ -17,6 +18,14 @@ TEST(Tripwire, no_shape_that_the_compiler_gets_wrong_stays_silent) {
     EXPECT_NE(server.task(), "") << name;
 #endif
   }
+}
+}  // namespace
+
+TEST(Tripwire, no_shape_that_the_compiler_gets_wrong_stays_silent) {
+  expect_caught(shapes_O0::silent_shapes());
+}
+TEST(Tripwire, nor_does_one_in_optimised_code) {
+  expect_caught(shapes_O2::silent_shapes());
 }
 
 }  // namespace perdure::test

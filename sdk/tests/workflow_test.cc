@@ -5,7 +5,9 @@
 
 #include <perdure/replayer.h>
 
-#include "sdk/examples/programs.h"
+#include "examples/fan_out/thumbnails.h"
+#include "examples/hello/hello.h"
+#include "examples/order_saga/order.h"
 #include "sdk/tests/fake_server.h"
 
 namespace perdure::test::workflow {  // named: g++ 12 warns about coroutines of unnamed ones
@@ -16,21 +18,41 @@ int work(int);
 constexpr ActivityOptions kOptions{.start_to_close_timeout = 10s};
 
 TEST(Workflow, hello) {
-  FakeServer server(define_workflow<&examples::greet>(), std::string("Ann"));
+  FakeServer server(define_workflow<&hello::greet>(), std::string("Ann"));
   EXPECT_EQ(server.task(), "ScheduleActivity(compose)");
   server.complete_activity(0, std::string("Hello, Ann!"));
   EXPECT_EQ(server.task(), "CompleteWorkflow");
   EXPECT_EQ(server.result<std::string>(), "Hello, Ann!");
 }
 
+struct Members {
+  virtual ~Members() = default;
+  virtual int constant(ActivityContext&, int n) const = 0;
+  virtual void quiet(std::string text) noexcept = 0;
+};
+Task<int> calls_members(Context ctx) {
+  int n = co_await ctx.execute<&Members::constant>(kOptions, 1);
+  co_await ctx.execute<&Members::quiet>(kOptions, "sh");
+  co_return n;
+}
+TEST(Workflow, activities_are_members_of_every_kind) {
+  FakeServer server(define_workflow<&calls_members>());
+  EXPECT_EQ(server.task(), "ScheduleActivity(constant)");
+  server.complete_activity(0, 7);
+  EXPECT_EQ(server.task(), "ScheduleActivity(quiet)");
+  server.complete_activity(1, detail::Unit());
+  EXPECT_EQ(server.task(), "CompleteWorkflow");
+  EXPECT_EQ(server.result<int>(), 7);
+}
+
 TEST(Workflow, a_saga_compensates_in_reverse_order_shielded_from_the_cancellation) {
-  FakeServer server(define_workflow<examples::OrderWorkflow>(), examples::Order{"o", {"42", 1}, 5});
+  FakeServer server(define_workflow<shop::OrderWorkflow>(), shop::Order{"o", {"42", 1}, 5});
   EXPECT_EQ(server.task(), "ScheduleActivity(reserve)");
   server.complete_activity(0, std::string("res"));
   EXPECT_EQ(server.task(), "StartTimer(86400s)");
   server.signal("approve", std::string("ann"));
   EXPECT_EQ(server.task(), "CancelTimer(2) ScheduleActivity(charge)");
-  server.complete_activity(1, examples::Receipt{"paid", 5});
+  server.complete_activity(1, shop::Receipt{"paid", 5});
   EXPECT_EQ(server.task(), "ScheduleActivity(ShipOrder)");
   EXPECT_EQ(detail::decode<std::string>(server.run().query("order-status", {})), "shipping");
   server.cancel();
@@ -42,7 +64,7 @@ TEST(Workflow, a_saga_compensates_in_reverse_order_shielded_from_the_cancellatio
 }
 
 TEST(Workflow, within_gives_up_after_its_limit) {
-  FakeServer server(define_workflow<examples::OrderWorkflow>(), examples::Order{"o", {"42", 1}, 5});
+  FakeServer server(define_workflow<shop::OrderWorkflow>(), shop::Order{"o", {"42", 1}, 5});
   server.task();
   server.complete_activity(0, std::string("res"));
   server.task();
@@ -70,12 +92,12 @@ TEST(Workflow, within_a_task_cancels_it_and_waits_for_its_end) {
 }
 
 TEST(Workflow, map_concurrent_keeps_to_its_limit) {
-  FakeServer server(define_workflow<&examples::thumbnails>(), std::vector<std::string>(12, "u"));
+  FakeServer server(define_workflow<&pictures::thumbnails>(), std::vector<std::string>(12, "u"));
   server.task();
-  for (int i = 0; i < 10; ++i) server.complete_activity(i, examples::Thumb{"u", 7});
+  for (int i = 0; i < 10; ++i) server.complete_activity(i, pictures::Thumb{"u", 7});
   EXPECT_EQ(server.task(), "ScheduleActivity(make_thumbnail) ScheduleActivity(make_thumbnail)");
-  server.complete_activity(11, examples::Thumb{"u", 7});
-  server.complete_activity(10, examples::Thumb{"u", 7});
+  server.complete_activity(11, pictures::Thumb{"u", 7});
+  server.complete_activity(10, pictures::Thumb{"u", 7});
   EXPECT_EQ(server.task(), "CompleteWorkflow");
   EXPECT_EQ(server.result<int>(), 84);
 }
@@ -98,10 +120,10 @@ TEST(Workflow, the_first_failure_of_a_group_cancels_the_others) {
 }
 // What has ended in the same task, later in history, is not asked to end: the server would refuse the whole task, for ever.
 TEST(Workflow, what_ended_in_the_same_task_is_not_cancelled) {
-  FakeServer activities(define_workflow<&examples::thumbnails>(), std::vector<std::string>(3, "u"));
+  FakeServer activities(define_workflow<&pictures::thumbnails>(), std::vector<std::string>(3, "u"));
   activities.task();
   activities.fail_activity(0, "no picture");
-  activities.complete_activity(1, examples::Thumb{"u", 7});
+  activities.complete_activity(1, pictures::Thumb{"u", 7});
   EXPECT_EQ(activities.task(), "RequestCancelActivity FailWorkflow");
   FakeServer timers(define_workflow<&group>());
   timers.task();
@@ -161,13 +183,18 @@ TEST(Workflow, listed_exceptions_fail_the_workflow) {
 Task<> without_timeout(Context ctx) {
   co_await ctx.execute<&work>({}, 1);
 }
+Task<> without_timeout_nearby(Context ctx) {
+  co_await ctx.execute_local<&work>({}, 1);
+}
 TEST(Workflow, an_activity_without_a_timeout_names_its_line) {
-  FakeServer server(define_workflow<&without_timeout>());
-  try {
-    server.task();
-    FAIL();
-  } catch (const std::invalid_argument& error) {
-    EXPECT_NE(std::string(error.what()).find("workflow_test.cc:"), std::string::npos) << error.what();
+  for (auto& definition : {define_workflow<&without_timeout>(), define_workflow<&without_timeout_nearby>()}) {
+    FakeServer server(definition);
+    try {
+      server.task();
+      FAIL() << definition.name;
+    } catch (const std::invalid_argument& error) {
+      EXPECT_NE(std::string(error.what()).find("workflow_test.cc:"), std::string::npos) << error.what();
+    }
   }
 }
 
@@ -313,33 +340,51 @@ TEST(Workflow, a_signal_that_cannot_be_read_is_dropped) {
   EXPECT_EQ(server.task(), "");
 }
 
-class Guarded {
+// Four come at once; each stays inside for a second, and is noted when it comes in and when it leaves.
+template <class Lock>
+class Doorway {
  public:
+  static constexpr std::string_view workflow_name = "Doorway";
   Task<std::string> run(Context ctx) {
     std::vector<Future<void>> all;
-    for (int i = 0; i < 3; ++i) all.push_back(ctx.spawn(enter(ctx, i)));
+    for (int i = 0; i < 4; ++i) all.push_back(ctx.spawn(enter(ctx, i)));
     co_await when_all(all);
     co_return log_;
   }
+
+ private:
   Task<> enter(Context ctx, int number) {
-    auto permit = co_await mutex_.lock(ctx);
+    auto permit = co_await lock_.lock(ctx);
     log_ += std::to_string(number);
     co_await ctx.sleep(1s);
     log_ += std::to_string(number);
   }
-
- private:
-  Mutex mutex_;
+  Lock lock_;
   std::string log_;
 };
+struct TwoPermits : Semaphore {
+  TwoPermits() : Semaphore(2) {}
+};
 TEST(Workflow, a_mutex_is_fair) {
-  FakeServer server(define_workflow<Guarded>());
-  for (int i = 0; i < 3; ++i) {
-    server.task();
+  FakeServer server(define_workflow<Doorway<Mutex>>());
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(server.task(), "StartTimer(1s)");
     server.fire_timer(i);
   }
   server.task();
-  EXPECT_EQ(server.result<std::string>(), "001122");
+  EXPECT_EQ(server.result<std::string>(), "00112233");
+}
+TEST(Workflow, a_semaphore_lets_in_as_many_as_it_has_permits_in_order) {
+  FakeServer server(define_workflow<Doorway<TwoPermits>>());
+  EXPECT_EQ(server.task(), "StartTimer(1s) StartTimer(1s)");
+  server.fire_timer(1);
+  EXPECT_EQ(server.task(), "StartTimer(1s)");
+  server.fire_timer(0);
+  server.fire_timer(2);
+  EXPECT_EQ(server.task(), "StartTimer(1s)");
+  server.fire_timer(3);
+  EXPECT_EQ(server.task(), "CompleteWorkflow");
+  EXPECT_EQ(server.result<std::string>(), "01120323");
 }
 
 TEST(Workflow, the_stack_trace_names_the_line) {

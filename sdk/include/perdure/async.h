@@ -4,7 +4,8 @@
 //   client.async().start<Order>({.id = "o1", .task_queue = "q"}, order)
 //       .then(window, [](Outcome<AsyncHandle<Order>> started) { … });
 //
-// Short calls run on a few threads of the SDK; waiting for a workflow's result holds none. Any thread.
+// No thread waits while the server is asked; with an interceptor of the client, which stands around a call that blocks, one
+// of the SDK's few threads does. Any thread.
 #pragma once
 
 #include <coroutine>
@@ -18,11 +19,24 @@ inline namespace v1 {
 namespace detail {
 
 class PendingState;  // of one answer; any thread
-// Runs `work` on a thread of the SDK; what it returns or throws is the answer.
-std::shared_ptr<PendingState> begin_pending(std::function<std::shared_ptr<void>()> work);
-// Starts a workflow there (unless `start` is empty) and waits for its result, which is the answer: Payloads.
-std::shared_ptr<PendingState> begin_result(std::shared_ptr<Connection> connection, ExecutionName execution,
-                                           std::function<ExecutionName()> start);
+// The verbs, begun; what each answers with.
+std::shared_ptr<PendingState> begin_start(std::shared_ptr<Connection> connection, std::string_view type,
+                                          StartOptions options, Payloads arguments);  // std::string, the run's id
+std::shared_ptr<PendingState> begin_execute(std::shared_ptr<Connection> connection, std::string_view type,
+                                            StartOptions options, Payloads arguments);  // Payloads
+std::shared_ptr<PendingState> begin_result(std::shared_ptr<Connection> connection,
+                                           ExecutionName execution);  // Payloads
+std::shared_ptr<PendingState> begin_signal(std::shared_ptr<Connection> connection, ExecutionName execution,
+                                           std::string_view name, Payloads arguments);  // nothing
+std::shared_ptr<PendingState> begin_query(std::shared_ptr<Connection> connection, ExecutionName execution,
+                                          std::string_view name, Payloads arguments);  // Payloads
+std::shared_ptr<PendingState> begin_update(std::shared_ptr<Connection> connection, UpdateName update,
+                                           std::string_view handler, Payloads arguments);  // Payloads
+std::shared_ptr<PendingState> begin_cancel(std::shared_ptr<Connection> connection, ExecutionName execution);  // nothing
+std::shared_ptr<PendingState> begin_terminate(std::shared_ptr<Connection> connection, ExecutionName execution,
+                                              std::string reason);  // nothing
+std::shared_ptr<PendingState> begin_describe(std::shared_ptr<Connection> connection,
+                                             ExecutionName execution);  // WorkflowDescription
 bool is_ready(const PendingState& state);
 bool wait_for(PendingState& state, Duration most);
 std::shared_ptr<void> take(PendingState& state);  // waits; throws the error
@@ -93,17 +107,9 @@ class [[nodiscard]] Pending {
 
 namespace detail {
 
-template <class T, class F>
-Pending<T> pending_call(F call) {
-  auto work = [call = std::move(call)]() mutable -> std::shared_ptr<void> {
-    if constexpr (std::is_void_v<T>) {
-      call();
-      return nullptr;
-    } else {
-      return std::make_shared<T>(call());
-    }
-  };
-  return {begin_pending(std::move(work)), [](const std::shared_ptr<void>& value) -> Slot<T> {
+template <class T>
+Pending<T> pending(std::shared_ptr<PendingState> state) {
+  return {std::move(state), [](const std::shared_ptr<void>& value) -> Slot<T> {
             if constexpr (std::is_void_v<T>) {
               return {};
             } else {
@@ -111,16 +117,22 @@ Pending<T> pending_call(F call) {
             }
           }};
 }
+// Of an answer that is Payloads.
 template <class R>
-Pending<R> pending_result(std::shared_ptr<Connection> connection, ExecutionName execution,
-                          std::function<ExecutionName()> start = {}) {
-  return {begin_result(std::move(connection), std::move(execution), std::move(start)),
-          [](const std::shared_ptr<void>& value) -> Slot<R> {
+Pending<R> pending_result(std::shared_ptr<PendingState> state) {
+  return {std::move(state), [](const std::shared_ptr<void>& value) -> Slot<R> {
             if constexpr (std::is_void_v<R>) {
               return {};
             } else {
               return decode_result<R>(*static_cast<Payloads*>(value.get()));
             }
+          }};
+}
+// Of an answer that is a run's id.
+template <class Async, class Handle>
+Pending<Async> pending_handle(std::shared_ptr<Connection> connection, std::string id, std::shared_ptr<PendingState> state) {
+  return {std::move(state), [connection, id](const std::shared_ptr<void>& value) {
+            return Async(connection, Handle(connection, id, *static_cast<std::string*>(value.get())));
           }};
 }
 
@@ -135,16 +147,15 @@ class AsyncHandleBase {
   const std::string& id() const { return handle_.id(); }
   const std::string& run_id() const { return handle_.run_id(); }
   const Handle& blocking() const { return handle_; }
-  Pending<R> result() const { return detail::pending_result<R>(connection_, {id(), run_id()}); }
-  Pending<void> cancel() const {
-    return detail::pending_call<void>([handle = handle_] { handle.cancel(); });
+  Pending<R> result() const {
+    return detail::pending_result<R>(detail::begin_result(connection_, {id(), run_id()}));
   }
+  Pending<void> cancel() const { return detail::pending<void>(detail::begin_cancel(connection_, {id(), {}})); }
   Pending<void> terminate(std::string reason = {}) const {
-    return detail::pending_call<void>(
-        [handle = handle_, reason = std::move(reason)] { handle.terminate(reason); });
+    return detail::pending<void>(detail::begin_terminate(connection_, {id(), {}}, std::move(reason)));
   }
   Pending<WorkflowDescription> describe() const {
-    return detail::pending_call<WorkflowDescription>([handle = handle_] { return handle.describe(); });
+    return detail::pending<WorkflowDescription>(detail::begin_describe(connection_, {id(), run_id()}));
   }
 
  protected:
@@ -158,21 +169,30 @@ class AsyncHandle : public AsyncHandleBase<typename detail::WorkflowTraits<W>::r
   using AsyncHandleBase<typename detail::WorkflowTraits<W>::ret, WorkflowHandle<W>>::AsyncHandleBase;
   template <auto S, class... A>
     requires(W::signals::template contains<S>)
-  Pending<void> signal(A... arguments) const {
-    return detail::pending_call<void>(
-        [handle = this->handle_, arguments...] { handle.template signal<S>(arguments...); });
+  Pending<void> signal(A&&... arguments) const {
+    return detail::pending<void>(
+        detail::begin_signal(this->connection_, {this->id(), {}}, W::signals::template name_of<S>(),
+                             encoded<S>(std::forward<A>(arguments)...)));
   }
   template <auto Q, class... A>
     requires(W::queries::template contains<Q>)
-  Pending<typename detail::Callee<Q>::ret> query(A... arguments) const {
-    return detail::pending_call<typename detail::Callee<Q>::ret>(
-        [handle = this->handle_, arguments...] { return handle.template query<Q>(arguments...); });
+  Pending<typename detail::Callee<Q>::ret> query(A&&... arguments) const {
+    return detail::pending_result<typename detail::Callee<Q>::ret>(
+        detail::begin_query(this->connection_, {this->id(), this->run_id()}, W::queries::template name_of<Q>(),
+                            encoded<Q>(std::forward<A>(arguments)...)));
   }
   template <auto U, class... A>
     requires(W::updates::template contains<U>)
-  Pending<typename detail::Callee<U>::ret> update(A... arguments) const {
-    return detail::pending_call<typename detail::Callee<U>::ret>(
-        [handle = this->handle_, arguments...] { return handle.template update<U>(arguments...); });
+  Pending<typename detail::Callee<U>::ret> update(A&&... arguments) const {
+    return detail::pending_result<typename detail::Callee<U>::ret>(
+        detail::begin_update(this->connection_, {this->id(), this->run_id(), {}}, W::updates::template name_of<U>(),
+                             encoded<U>(std::forward<A>(arguments)...)));
+  }
+
+ private:
+  template <auto F, class... A>
+  static Payloads encoded(A&&... arguments) {
+    return detail::ArgumentList<typename detail::Callee<F>::args>::encode_all(std::forward<A>(arguments)...);
   }
 };
 
@@ -185,35 +205,32 @@ class AsyncClient {
   const Client& blocking() const { return client_; }
 
   template <class W, class... A>
-  Pending<AsyncHandle<W>> start(StartOptions options, A... arguments) const {
-    return detail::pending_call<AsyncHandle<W>>(
-        [client = client_, options = std::move(options), arguments...] {
-          return AsyncHandle<W>(client.connection(), client.start<W>(options, arguments...));
-        });
+  Pending<AsyncHandle<W>> start(const StartOptions& options, A&&... arguments) const {
+    return detail::pending_handle<AsyncHandle<W>, WorkflowHandle<W>>(
+        client_.connection(), options.id,
+        detail::begin_start(client_.connection(), detail::workflow_name_of<W>(), options,
+                            encoded<typename detail::WorkflowTraits<W>::args>(std::forward<A>(arguments)...)));
   }
   template <auto F, class... A>
-  Pending<AsyncResultHandle<typename detail::Callee<F>::ret>> start(StartOptions options,
-                                                                    A... arguments) const {
-    using Handle = AsyncResultHandle<typename detail::Callee<F>::ret>;
-    return detail::pending_call<Handle>([client = client_, options = std::move(options), arguments...] {
-      return Handle(client.connection(), client.start<F>(options, arguments...));
-    });
+  Pending<AsyncResultHandle<typename detail::Callee<F>::ret>> start(const StartOptions& options,
+                                                                    A&&... arguments) const {
+    using R = typename detail::Callee<F>::ret;
+    return detail::pending_handle<AsyncResultHandle<R>, ResultHandle<R>>(
+        client_.connection(), options.id,
+        detail::begin_start(client_.connection(), detail::name_of<F>(), options,
+                            encoded<typename detail::Callee<F>::args>(std::forward<A>(arguments)...)));
   }
   template <class W, class... A>
-  Pending<typename detail::WorkflowTraits<W>::ret> execute(StartOptions options, A... arguments) const {
+  Pending<typename detail::WorkflowTraits<W>::ret> execute(const StartOptions& options, A&&... arguments) const {
     return detail::pending_result<typename detail::WorkflowTraits<W>::ret>(
-        client_.connection(), {}, [client = client_, options = std::move(options), arguments...] {
-          const auto handle = client.start<W>(options, arguments...);
-          return detail::ExecutionName{handle.id(), handle.run_id()};
-        });
+        detail::begin_execute(client_.connection(), detail::workflow_name_of<W>(), options,
+                              encoded<typename detail::WorkflowTraits<W>::args>(std::forward<A>(arguments)...)));
   }
   template <auto F, class... A>
-  Pending<typename detail::Callee<F>::ret> execute(StartOptions options, A... arguments) const {
+  Pending<typename detail::Callee<F>::ret> execute(const StartOptions& options, A&&... arguments) const {
     return detail::pending_result<typename detail::Callee<F>::ret>(
-        client_.connection(), {}, [client = client_, options = std::move(options), arguments...] {
-          const auto handle = client.start<F>(options, arguments...);
-          return detail::ExecutionName{handle.id(), handle.run_id()};
-        });
+        detail::begin_execute(client_.connection(), detail::name_of<F>(), options,
+                              encoded<typename detail::Callee<F>::args>(std::forward<A>(arguments)...)));
   }
   template <class W>
   AsyncHandle<W> handle(std::string id, std::string run_id = {}) const {
@@ -221,6 +238,13 @@ class AsyncClient {
   }
 
  private:
+  template <class Params, class... A>
+  static Payloads encoded(A&&... arguments) {
+    static_assert(
+        detail::args_fit<Params, A...>,
+        "perdure: the arguments do not match the parameters (count, type, or a narrowing conversion)");
+    return detail::ArgumentList<Params>::encode_all(std::forward<A>(arguments)...);
+  }
   Client client_;
 };
 

@@ -45,6 +45,7 @@ struct ClientOptions {
   std::vector<std::shared_ptr<ClientInterceptor>> interceptors{};  // the first is the outermost
   // Messages and stack traces of failures go through the codec too, so that the server cannot read them.
   bool encode_failures = false;
+  std::shared_ptr<FailureConverter> failure_converter{};  // of the client, and of workers made with it
 
   // From a profile of temporal.toml and the environment: TEMPORAL_ADDRESS, _NAMESPACE, _API_KEY, _TLS,
   // _TLS_SERVER_NAME, _TLS_{SERVER_CA_CERT,CLIENT_CERT,CLIENT_KEY}_{PATH,DATA}, _GRPC_META_*. Throws Error
@@ -67,6 +68,7 @@ struct StartOptions {
   Memo memo{};
   SearchAttributes search_attributes{};
   Priority priority{};
+  std::string summary, details;  // for people: one line, and any number of them, in Markdown
 };
 
 namespace detail {
@@ -95,6 +97,7 @@ HistoryRange workflow_history(std::shared_ptr<Connection> connection, ExecutionN
                               HistoryOptions options);
 // A serialized temporal.api.history.v1.History, through the codec.
 std::string fetch_history(Connection& connection, const ExecutionName& execution);
+std::string raw_call(Connection& connection, const std::string& method, const std::string& request);
 SentUpdate update_with_start(Connection& connection, std::string_view type, const StartOptions& options,
                              Payloads arguments, std::string update_id, std::string_view update,
                              Payloads update_arguments, UpdateStage stage);
@@ -328,6 +331,12 @@ class Client {
   }
   ActivityHandle activity(std::string workflow_id, std::string run_id, std::string activity_id) const {
     return {connection_, {{}, std::move(workflow_id), std::move(run_id), std::move(activity_id)}};
+  }
+
+  // Any other call of the WorkflowService, by its name, with the serialized request; its serialized response. The namespace
+  // is the request's own, and no codec is asked. Retried as every call is; throws RpcError.
+  std::string raw(const std::string& method, const std::string& request) const {
+    return detail::raw_call(*connection_, method, request);
   }
 
   const std::shared_ptr<detail::Connection>& connection() const { return connection_; }

@@ -70,6 +70,7 @@ struct WorkflowDescription : WorkflowExecution {
   std::vector<PendingActivity> activities;
   std::vector<PendingChild> children;
   int workflow_task_attempt = 0;  // 0: no workflow task is pending
+  std::string summary, details;   // of StartOptions
 };
 
 struct HistoryEvent {

@@ -137,6 +137,23 @@ class ChildFailure : public Failure {
   int retry_state_;
 };
 
+// Exceptions of your own as failures, and back (ClientOptions::failure_converter). It is shown each failure of a
+// chain, its causes first on the way in. In workflow code it is bound by the rules of that; any thread.
+//
+//   class Shop : public FailureConverter {  // OutOfStock has no place for more than text in a failure
+//     std::exception_ptr to_failure(const std::exception_ptr& error) override {
+//       try { std::rethrow_exception(error); }
+//       catch (const OutOfStock& e) { return std::make_exception_ptr(ApplicationFailure(e.what(), "OutOfStock")); }
+//       catch (...) { return error; } } };
+class FailureConverter {
+ public:
+  virtual ~FailureConverter() = default;
+  // What is reported for `error`: a Failure, or `error` itself, which is then reported as if nobody had been asked.
+  virtual std::exception_ptr to_failure(const std::exception_ptr& error) { return error; }
+  // What code gets to see of a failure that comes in, as failure or as a cause: any exception.
+  virtual std::exception_ptr from_failure(const std::exception_ptr& failure) { return failure; }
+};
+
 // "what() <- what() of the cause <- …", for people.
 std::string describe(const std::exception_ptr& error);
 

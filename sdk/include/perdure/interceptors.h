@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <perdure/workflow.h>
@@ -75,6 +76,9 @@ class WorkflowInterceptor {
 
 // ---- a worker
 
+struct ActivityCall {
+  Payloads arguments;
+};
 class WorkerInterceptor {
  public:
   virtual ~WorkerInterceptor() = default;
@@ -83,10 +87,13 @@ class WorkerInterceptor {
     (void)info;
     return nullptr;
   }
-  // Around an attempt of an activity, on its thread. next() throws what the activity threw.
-  virtual void activity(ActivityContext& context, const std::function<void()>& next) {
+  // Around an attempt of an activity, on its thread. next() throws what the activity threw, and returns its result:
+  // nothing when a Completion is to answer.
+  virtual std::optional<Payload> activity(ActivityContext& context, ActivityCall& call,
+                                          const std::function<std::optional<Payload>()>& next) {
     (void)context;
-    next();
+    (void)call;
+    return next();
   }
 };
 

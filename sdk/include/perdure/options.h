@@ -49,6 +49,12 @@ struct ActivityOptions {  // start_to_close or schedule_to_close is needed
 };
 static_assert(std::is_trivially_copyable_v<ActivityOptions> && std::is_aggregate_v<ActivityOptions>);
 
+// Of a timer: what people see of it in the history.
+struct TimerOptions {
+  Text summary{};
+  std::source_location where = std::source_location::current();
+};
+
 // Runs on the worker that runs the workflow, inside its workflow task: for what takes seconds at most. A
 // retry that is further away than local_retry_threshold waits for a timer of the workflow.
 struct LocalActivityOptions {  // start_to_close or schedule_to_close is needed
@@ -73,7 +79,7 @@ struct ChildOptions {
   IdReusePolicy id_reuse = IdReusePolicy::kAllowDuplicate;
   const Memo* memo = nullptr;                           // as long as the options
   const SearchAttributes* search_attributes = nullptr;  // likewise
-  Text summary{};
+  Text summary{}, details{};  // for people: one line, and any number of them, in Markdown
   Priority priority{};
   std::source_location where = std::source_location::current();
 };

@@ -19,7 +19,7 @@ class ReplayerCore;
 
 class Replayer {
  public:
-  Replayer();
+  explicit Replayer(std::shared_ptr<FailureConverter> failures = {});  // the workers' converter, if they have one
   Replayer(Replayer&&) noexcept;
   ~Replayer();
 

@@ -57,6 +57,7 @@ struct EnvironmentOptions {
   bool allow_task_failures = false;  // workflow tasks that fail are tried again, as in production, instead of failing the test
   int evict_after = 0;  // with `replay` off: the task after which each run is destroyed, to be replayed by the next one
   TimePoint start{std::chrono::hours(24 * 20454)};  // 2026-01-01
+  std::shared_ptr<FailureConverter> failure_converter{};
 };
 
 // One thread at a time; handles and clients that it gave are used by any thread, and end before it.

@@ -51,7 +51,7 @@ void schedule_activity(Run& run, bool shielded, StateBase& state, std::string_vi
                        const ActivityOptions& options, Payloads arguments);
 void schedule_local(Run& run, bool shielded, StateBase& state, std::string_view name,
                     const LocalActivityOptions& options, Payloads arguments);
-void start_timer(Run& run, bool shielded, StateBase& state, Duration delay, std::source_location where);
+void start_timer(Run& run, bool shielded, StateBase& state, Duration delay, const TimerOptions& options);
 void start_child(Run& run, bool shielded, StateBase& started, StateBase& result, std::string_view name,
                  const ChildOptions& options, Payloads arguments);
 struct ExternalTarget {
@@ -377,8 +377,12 @@ class Context : public ReadContext {
     return Future<R>(state);
   }
   Future<void> sleep(Duration delay, std::source_location where = std::source_location::current()) const {
+    return sleep(delay, TimerOptions{.where = where});
+  }
+  // ctx.sleep(24h, {.summary = "until the offer ends"})
+  Future<void> sleep(Duration delay, const TimerOptions& options) const {
     auto state = detail::new_state<void>();
-    detail::start_timer(*run_, shielded_, *state, delay, where);
+    detail::start_timer(*run_, shielded_, *state, delay, options);
     return Future<void>(state);
   }
   // When it is over, predicate() holds. It is pure and cheap; what it throws is thrown at the await.
@@ -395,14 +399,14 @@ class Context : public ReadContext {
     return Future<void>(state);
   }
   // The result, or nothing (false for void) when `limit` passed first: then it was cancelled, and a Task has
-  // ended.
+  // ended. The options are its timer's.
   template <class T>
-  auto within(Duration limit, Future<T> future) const {
-    return within_future(*this, limit, std::move(future));
+  auto within(Duration limit, Future<T> future, TimerOptions timer = {}) const {
+    return within_future(*this, limit, std::move(future), timer);
   }
   template <class T>
-  auto within(Duration limit, Task<T> task) const {
-    return within_task(*this, limit, std::move(task));
+  auto within(Duration limit, Task<T> task, TimerOptions timer = {}) const {
+    return within_task(*this, limit, std::move(task), timer);
   }
   // Runs beside the caller from the next turn on, in a scope of its own inside the caller's.
   template <class T>
@@ -492,6 +496,8 @@ class Context : public ReadContext {
                    std::source_location where = std::source_location::current()) const {
     detail::upsert_memo(*run_, std::move(name), detail::encode<T>(value), where);
   }
+  // What people are shown of the run as it stands, in Markdown: not in its history, asked for by a query.
+  void set_current_details(std::string text) const;
 
   detail::Run* run() const { return run_; }
   bool is_shielded() const { return shielded_; }
@@ -542,9 +548,9 @@ class Context : public ReadContext {
     }
   }
   template <class T>
-  static Task<Limited<T>> within_future(Context ctx, Duration limit, Future<T> future) {
+  static Task<Limited<T>> within_future(Context ctx, Duration limit, Future<T> future, TimerOptions options) {
     if (!future.ready()) {
-      Future<void> timer = ctx.sleep(limit);
+      Future<void> timer = ctx.sleep(limit, options);
       co_await when_any(future, timer);
       if (future.ready()) {
         timer.cancel();
@@ -557,10 +563,10 @@ class Context : public ReadContext {
     co_return limited(future);
   }
   template <class T>
-  static Task<Limited<T>> within_task(Context ctx, Duration limit, Task<T> task) {
+  static Task<Limited<T>> within_task(Context ctx, Duration limit, Task<T> task, TimerOptions options) {
     Future<T> future = ctx.start(std::move(task), detail::current_scope(*ctx.run_, ctx.shielded_),
                                  detail::StrandPlace::kFront);
-    Future<void> timer = ctx.sleep(limit);
+    Future<void> timer = ctx.sleep(limit, options);
     co_await when_any(future, timer);
     if (future.ready()) {
       timer.cancel();

@@ -59,7 +59,8 @@ void fail_activity(Connection& connection, const ActivityName& name, const std::
   call<service::RespondActivityTaskFailedRequest, service::RespondActivityTaskFailedByIdRequest,
        service::RespondActivityTaskFailedResponse>(connection, name, "RespondActivityTaskFailed",
                                                    [&](auto& request) {
-                                                     convert::to_wire(error, request.mutable_failure());
+                                                     convert::to_wire(error, request.mutable_failure(),
+                                                                      connection.failures().get());
                                                      connection.encode_all(*request.mutable_failure());
                                                    });
 }

@@ -54,15 +54,6 @@ auto translated(const ExecutionName& execution, F call) {
   }
 }
 
-inline void fill_retry(const RetryPolicy& policy, temporal::api::common::v1::RetryPolicy* out) {
-  convert::to_wire(policy.initial_interval, out->mutable_initial_interval());
-  out->set_backoff_coefficient(policy.backoff_coefficient);
-  if (policy.maximum_interval > Duration::zero())
-    convert::to_wire(policy.maximum_interval, out->mutable_maximum_interval());
-  out->set_maximum_attempts(policy.maximum_attempts);
-  for (const Text& one : policy.non_retryable_error_types) out->add_non_retryable_error_types(one.str());
-}
-
 // Makes a call through the client's interceptors; send(headers) returns something.
 template <class F>
 auto intercepted(Connection& connection, ClientCall call, F send) {
@@ -83,6 +74,24 @@ auto intercepted(Connection& connection, ClientCall call, F send) {
 template <class Message>
 void put_headers(const Headers& headers, Message* message) {
   if (!headers.empty()) convert::to_wire(headers, message->mutable_header());
+}
+
+// What people see of a workflow.
+template <class Message>
+void put_user_metadata(const Connection& connection, const StartOptions& options, Message& message) {
+  if (options.summary.empty() && options.details.empty()) return;
+  auto* metadata = message.mutable_user_metadata();
+  if (!options.summary.empty()) convert::to_wire(encode(options.summary), metadata->mutable_summary());
+  if (!options.details.empty()) convert::to_wire(encode(options.details), metadata->mutable_details());
+  connection.encode_all(*metadata);
+}
+// One of its two texts, after the codec; one that is no text is left out.
+inline std::string text_of(const temporal::api::common::v1::Payload& payload) {
+  try {
+    return decode<std::string>(convert::from_wire(payload));
+  } catch (const PayloadError&) {
+    return {};
+  }
 }
 
 template <class Request>
@@ -116,24 +125,10 @@ void fill_start(Connection& connection, std::string_view type, const StartOption
   for (const auto& [field, value] : options.search_attributes.fields()) {
     convert::to_wire(value, &(*request.mutable_search_attributes()->mutable_indexed_fields())[field]);
   }
-  if (options.priority.key != 0 || !options.priority.fairness_key.empty()) {
-    request.mutable_priority()->set_priority_key(options.priority.key);
-    request.mutable_priority()->set_fairness_key(options.priority.fairness_key.str());
-    request.mutable_priority()->set_fairness_weight(options.priority.fairness_weight);
-  }
-  if (options.retry) fill_retry(*options.retry, request.mutable_retry_policy());
+  convert::put_priority(options.priority, &request);
+  if (options.retry) convert::to_wire(*options.retry, request.mutable_retry_policy());
+  put_user_metadata(connection, options, request);
 }
-
-// Asks for the event that ends a run, and waits for it.
-service::GetWorkflowExecutionHistoryRequest close_event_request(const Connection& connection,
-                                                                const ExecutionName& execution,
-                                                                const std::string& page_token);
-// What that event says: the result, or the run that follows. Throws the failure.
-struct WorkflowEnd {
-  Payloads result;
-  std::string next_run;
-};
-WorkflowEnd end_of_workflow(const std::string& id, const temporal::api::history::v1::HistoryEvent& event);
 
 }  // namespace detail
 }  // namespace v1

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "sdk/src/payload/convert.h"
+#include "sdk/src/runtime/workflow_code.h"
 
 #include <google/protobuf/any.pb.h>
 #include <temporal/api/workflowservice/v1/request_response.pb.h>
@@ -54,8 +55,16 @@ std::string Connection::path(std::string_view method) {
   return path;
 }
 
-std::string Connection::call_bytes(const std::string& path, const std::string& request,
-                                   base::Duration timeout, base::Duration retry_time) {
+std::string raw_call(Connection& connection, const std::string& method, const std::string& request) {
+  client::Reply reply = connection.call_bytes(method, request);
+  if (!reply) throw RpcError(static_cast<int>(reply.error().code), reply.error().message, reply.error().detail);
+  return std::move(*reply);
+}
+
+client::Reply Connection::call_bytes(const std::string& method, const std::string& request, base::Duration timeout,
+                                     base::Duration retry_time) {
+  WorkflowCode::must_not_be_here(method.c_str());
+  const std::string path = Connection::path(method);
   const base::Time end = base::system_clock().now() + retry_time;
   base::Duration backoff = std::chrono::milliseconds(50);
   for (;;) {
@@ -64,11 +73,7 @@ std::string Connection::call_bytes(const std::string& path, const std::string& r
     const auto call = transport_->call(
         path, request, timeout, [promise](client::Reply reply) { promise->set_value(std::move(reply)); });
     client::Reply reply = future.get();
-    if (reply) return std::move(*reply);
-    const base::Error& error = reply.error();
-    if (!is_transient(error.code) || base::system_clock().now() + backoff > end) {
-      throw RpcError(static_cast<int>(error.code), error.message, error.detail);
-    }
+    if (reply || !is_transient(reply.error().code) || base::system_clock().now() + backoff > end) return reply;
     pause(backoff);
     backoff = std::min<base::Duration>(backoff * 2, std::chrono::seconds(2));
   }

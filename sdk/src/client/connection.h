@@ -15,6 +15,16 @@ namespace perdure {
 inline namespace v1 {
 namespace detail {
 
+// Throws RpcError.
+template <class Response>
+Response response_in(const client::Reply& reply) {
+  if (!reply) throw RpcError(static_cast<int>(reply.error().code), reply.error().message, reply.error().detail);
+  Response response;
+  if (!response.ParseFromString(*reply))
+    throw RpcError(static_cast<int>(base::Code::kInternal), "the server's answer could not be read");
+  return response;
+}
+
 class Connection {
  public:
   Connection(ClientOptions options, std::unique_ptr<client::Transport> transport);
@@ -23,23 +33,22 @@ class Connection {
   const std::string& identity() const { return options_.identity; }
   client::Transport& transport() { return *transport_; }
   const std::shared_ptr<Metrics>& metrics() const { return options_.metrics; }
+  const std::shared_ptr<FailureConverter>& failures() const { return options_.failure_converter; }
+  bool has_codec() const { return options_.codec != nullptr; }
   const std::vector<std::shared_ptr<ClientInterceptor>>& interceptors() const {
     return options_.interceptors;
   }
 
   static std::string path(std::string_view method);  // of WorkflowService
 
-  // Throws RpcError. `timeout` for each attempt, `retry_time` in all.
+  // Throws RpcError; std::logic_error in workflow code. `timeout` for each attempt, `retry_time` in all.
   template <class Response, class Request>
   Response call(const char* method, const Request& request, base::Duration timeout = kCallTimeout,
                 base::Duration retry_time = kRetryTime) {
-    Response response;
-    if (!response.ParseFromString(
-            call_bytes(path(method), request.SerializeAsString(), timeout, retry_time))) {
-      throw RpcError(static_cast<int>(base::Code::kInternal), "the server's answer could not be read");
-    }
-    return response;
+    return response_in<Response>(call_bytes(method, request.SerializeAsString(), timeout, retry_time));
   }
+  client::Reply call_bytes(const std::string& method, const std::string& request, base::Duration timeout = kCallTimeout,
+                           base::Duration retry_time = kRetryTime);
 
   // Like call(), without blocking: `done` gets the reply, after retries, on a thread that it must not block.
   // `under_way` is told each attempt.
@@ -62,9 +71,6 @@ class Connection {
   static constexpr base::Duration kRetryTime = std::chrono::seconds(60);
 
  private:
-  std::string call_bytes(const std::string& path, const std::string& request, base::Duration timeout,
-                         base::Duration retry_time);
-
   ClientOptions options_;
   std::unique_ptr<client::Transport> transport_;
 };

@@ -1,7 +1,7 @@
 // Calls that read what the server knows of workflows.
 #include <google/protobuf/util/json_util.h>
 
-#include "sdk/src/client/calls.h"
+#include "sdk/src/client/exchange.h"
 
 namespace perdure {
 inline namespace v1 {
@@ -58,14 +58,14 @@ void read(const temporal::api::workflow::v1::WorkflowExecutionInfo& info, Workfl
   out.search_attributes.fields() = fields_of(info.search_attributes().indexed_fields());
 }
 
-PendingActivity read(const temporal::api::workflow::v1::PendingActivityInfo& info) {
+PendingActivity read(const temporal::api::workflow::v1::PendingActivityInfo& info, FailureConverter* failures) {
   PendingActivity activity;
   activity.id = info.activity_id();
   activity.type = info.activity_type().name();
   activity.state = static_cast<ActivityState>(info.state());
   activity.attempt = info.attempt();
   activity.maximum_attempts = info.maximum_attempts();
-  if (info.has_last_failure()) activity.last_failure = convert::from_wire(info.last_failure());
+  if (info.has_last_failure()) activity.last_failure = convert::from_wire(info.last_failure(), failures);
   activity.last_heartbeat = convert::from_wire(info.heartbeat_details());
   activity.scheduled_time = time_in(info.has_scheduled_time(), info.scheduled_time());
   activity.last_started_time = time_in(info.has_last_started_time(), info.last_started_time());
@@ -92,15 +92,7 @@ std::string short_name(const std::string& name) {
   return out;
 }
 
-}  // namespace
-
-WorkflowDescription describe_workflow(Connection& connection, const ExecutionName& execution) {
-  service::DescribeWorkflowExecutionRequest request;
-  request.set_namespace_(connection.ns());
-  name(execution, request.mutable_execution());
-  auto response = translated(execution, [&] {
-    return connection.call<service::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution", request);
-  });
+WorkflowDescription read(const Connection& connection, service::DescribeWorkflowExecutionResponse response) {
   connection.decode_all(response);
   WorkflowDescription description;
   read(response.workflow_execution_info(), description);
@@ -109,12 +101,35 @@ WorkflowDescription describe_workflow(Connection& connection, const ExecutionNam
   description.execution_timeout = convert::from_wire(config.workflow_execution_timeout());
   description.run_timeout = convert::from_wire(config.workflow_run_timeout());
   description.task_timeout = convert::from_wire(config.default_workflow_task_timeout());
-  for (const auto& activity : response.pending_activities()) description.activities.push_back(read(activity));
+  if (config.user_metadata().has_summary()) description.summary = text_of(config.user_metadata().summary());
+  if (config.user_metadata().has_details()) description.details = text_of(config.user_metadata().details());
+  for (const auto& activity : response.pending_activities())
+    description.activities.push_back(read(activity, connection.failures().get()));
   for (const auto& child : response.pending_children())
     description.children.push_back({child.workflow_id(), child.run_id(), child.workflow_type_name()});
   if (response.has_pending_workflow_task())
     description.workflow_task_attempt = response.pending_workflow_task().attempt();
   return description;
+}
+
+Exchange<WorkflowDescription> describe_exchange(Connection& connection, const ExecutionName& execution) {
+  service::DescribeWorkflowExecutionRequest request;
+  request.set_namespace_(connection.ns());
+  name(execution, request.mutable_execution());
+  return exchange<service::DescribeWorkflowExecutionResponse>(
+      "DescribeWorkflowExecution", request, execution,
+      [&connection](const service::DescribeWorkflowExecutionResponse& response) {
+        return read(connection, response);
+      });
+}
+
+}  // namespace
+
+WorkflowDescription describe_workflow(Connection& connection, const ExecutionName& execution) {
+  return wait_for(connection, describe_exchange(connection, execution));
+}
+std::shared_ptr<PendingState> begin_describe(std::shared_ptr<Connection> connection, ExecutionName execution) {
+  return begin(connection, [connection, execution] { return describe_exchange(*connection, execution); });
 }
 
 WorkflowRange list_workflows(std::shared_ptr<Connection> connection, std::string query) {

@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "base/executor.h"
-#include "sdk/src/client/calls.h"
 
 namespace perdure {
 inline namespace v1 {
@@ -27,6 +26,7 @@ void PendingState::end(std::shared_ptr<void> value, std::exception_ptr error) {
 }
 
 std::shared_ptr<void> PendingState::take() {
+  if (!ready()) WorkflowCode::must_not_be_here("Pending::get()");
   ended_.wait();
   return state_.with([](State& state) {
     if (state.error) std::rethrow_exception(state.error);
@@ -62,8 +62,7 @@ void PendingState::cancel() {
 
 namespace {
 
-// ---- threads for calls that block: as many as are asked for at a time, up to a bound. They live as long as
-// the process.
+// ---- threads
 
 class Threads {
  public:
@@ -90,7 +89,6 @@ class Threads {
         state_.with([&](State& state) { return state.threads[static_cast<std::size_t>(chosen)].get(); });
     executor->post(base::Lane::kCompletion, 0, [this, chosen] { run(chosen); });
   }
-  // For retries of calls that hold no thread.
   base::Executor& timers() { return *timers_; }
 
  private:
@@ -120,93 +118,13 @@ class Threads {
       base::make_thread_executor("perdure-retries", base::system_clock());
 };
 
-// Waits for the end of a workflow, run after run, one long poll after another.
-class ResultWait : public std::enable_shared_from_this<ResultWait> {
- public:
-  ResultWait(std::shared_ptr<Connection> connection, std::shared_ptr<PendingState> state)
-      : connection_(std::move(connection)), state_(std::move(state)) {}
-
-  void begin(ExecutionName run) {
-    run_ = std::move(run);
-    token_.clear();
-    poll();
-  }
-
- private:
-  void poll() {
-    if (state_->cancelled()) return;
-    connection_->call_async(
-        "GetWorkflowExecutionHistory", close_event_request(*connection_, run_, token_).SerializeAsString(),
-        Threads::of_process().timers(),
-        [self = shared_from_this()](client::Reply reply) { self->answered(std::move(reply)); },
-        Connection::kLongPollTimeout,
-        [state = state_](std::shared_ptr<client::Transport::Call> call) {
-          state->under_way(std::move(call));
-        });
-  }
-  void answered(client::Reply reply) {
-    try {
-      if (!reply && reply.error().code == base::Code::kDeadlineExceeded) return poll();
-      const auto response = translated(run_, [&] {
-        if (!reply)
-          throw RpcError(static_cast<int>(reply.error().code), reply.error().message, reply.error().detail);
-        service::GetWorkflowExecutionHistoryResponse parsed;
-        if (!parsed.ParseFromString(*reply))
-          throw RpcError(static_cast<int>(base::Code::kInternal), "the server's answer could not be read");
-        return parsed;
-      });
-      if (response.history().events().empty()) {
-        token_ = response.next_page_token();
-        return poll();
-      }
-      auto event = response.history().events(response.history().events_size() - 1);
-      connection_->decode_all(event);
-      WorkflowEnd end = end_of_workflow(run_.id, event);
-      if (!end.next_run.empty()) return begin({run_.id, end.next_run});
-      state_->set(std::make_shared<Payloads>(std::move(end.result)));
-    } catch (...) {
-      state_->fail(std::current_exception());
-    }
-  }
-
-  std::shared_ptr<Connection> connection_;
-  std::shared_ptr<PendingState> state_;
-  ExecutionName run_;
-  std::string token_;
-};
-
 }  // namespace
 
-std::shared_ptr<PendingState> begin_pending(std::function<std::shared_ptr<void>()> work) {
-  auto state = std::make_shared<PendingState>();
-  Threads::of_process().post([state, work = std::move(work)] {
-    if (state->cancelled()) return;
-    try {
-      state->set(work());
-    } catch (...) {
-      state->fail(std::current_exception());
-    }
-  });
-  return state;
+void run_on_own_thread(std::function<void()> work) {
+  Threads::of_process().post(std::move(work));
 }
-
-std::shared_ptr<PendingState> begin_result(std::shared_ptr<Connection> connection, ExecutionName execution,
-                                           std::function<ExecutionName()> start) {
-  auto state = std::make_shared<PendingState>();
-  const auto wait = std::make_shared<ResultWait>(std::move(connection), state);
-  if (!start) {
-    wait->begin(std::move(execution));
-    return state;
-  }
-  Threads::of_process().post([state, wait, start = std::move(start)] {
-    if (state->cancelled()) return;
-    try {
-      wait->begin(start());
-    } catch (...) {
-      state->fail(std::current_exception());
-    }
-  });
-  return state;
+base::Executor& retry_timers() {
+  return Threads::of_process().timers();
 }
 
 bool is_ready(const PendingState& state) {

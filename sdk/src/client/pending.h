@@ -5,8 +5,10 @@
 
 #include <future>
 
+#include "base/executor.h"
 #include "base/guarded.h"
 #include "sdk/src/client/transport.h"
+#include "sdk/src/runtime/workflow_code.h"
 
 #include <perdure/async.h>
 
@@ -22,7 +24,10 @@ class PendingState {
   bool ready() const {
     return state_.with([](const State& state) { return state.ended; });
   }
-  bool wait_for(Duration most) const { return ended_.wait_for(most) == std::future_status::ready; }
+  bool wait_for(Duration most) const {
+    WorkflowCode::must_not_be_here("Pending::wait_for()");
+    return ended_.wait_for(most) == std::future_status::ready;
+  }
   std::shared_ptr<void> take();
   void when_ready(std::function<void()> call);
 
@@ -47,6 +52,11 @@ class PendingState {
   std::promise<void> end_;
   std::shared_future<void> ended_ = end_.get_future().share();
 };
+
+// Threads of the SDK for what blocks: as many as are asked for at a time, up to a bound; they live as long as the process.
+void run_on_own_thread(std::function<void()> work);
+// For retries of calls that hold no thread.
+base::Executor& retry_timers();
 
 }  // namespace detail
 }  // namespace v1

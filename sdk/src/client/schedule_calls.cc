@@ -118,7 +118,7 @@ void put(detail::Connection& connection, const ScheduledStart& start,
     convert::to_wire(options.run_timeout, out->mutable_workflow_run_timeout());
   if (options.task_timeout > Duration::zero())
     convert::to_wire(options.task_timeout, out->mutable_workflow_task_timeout());
-  if (options.retry) detail::fill_retry(*options.retry, out->mutable_retry_policy());
+  if (options.retry) convert::to_wire(*options.retry, out->mutable_retry_policy());
   if (!options.memo.fields().empty()) {
     put_fields(options.memo.fields(), out->mutable_memo()->mutable_fields());
     connection.encode_all(*out->mutable_memo());
@@ -126,6 +126,8 @@ void put(detail::Connection& connection, const ScheduledStart& start,
   if (!options.search_attributes.fields().empty())
     put_fields(options.search_attributes.fields(),
                out->mutable_search_attributes()->mutable_indexed_fields());
+  detail::put_user_metadata(connection, options, *out);
+  convert::put_priority(options.priority, out);
 }
 
 void put(detail::Connection& connection, const Schedule& schedule, api::Schedule* out) {
@@ -166,6 +168,8 @@ Schedule read(const api::Schedule& wire) {
   }
   options.memo.fields() = fields_of(start.memo().fields());
   options.search_attributes.fields() = fields_of(start.search_attributes().indexed_fields());
+  if (start.user_metadata().has_summary()) options.summary = detail::text_of(start.user_metadata().summary());
+  if (start.user_metadata().has_details()) options.details = detail::text_of(start.user_metadata().details());
   schedule.spec = read(wire.spec());
   schedule.policy.overlap = static_cast<OverlapPolicy>(wire.policies().overlap_policy());
   schedule.policy.catchup_window = convert::from_wire(wire.policies().catchup_window());
@@ -174,6 +178,20 @@ Schedule read(const api::Schedule& wire) {
   schedule.paused = wire.state().paused();
   if (wire.state().limited_actions()) schedule.remaining_actions = wire.state().remaining_actions();
   return schedule;
+}
+
+// What was there and has no place in Schedule, so that an update does not lose it.
+void keep(const api::Schedule& before, api::Schedule* out) {
+  out->mutable_policies()->set_keep_original_workflow_id(before.policies().keep_original_workflow_id());
+  const auto& old = before.action().start_workflow();
+  auto* now = out->mutable_action()->mutable_start_workflow();
+  if (old.workflow_type().name() != now->workflow_type().name()) return;  // another workflow altogether
+  now->set_workflow_id_reuse_policy(old.workflow_id_reuse_policy());
+  if (old.has_header()) *now->mutable_header() = old.header();
+  if (old.has_priority() && !now->has_priority()) *now->mutable_priority() = old.priority();
+  if (old.has_versioning_override()) *now->mutable_versioning_override() = old.versioning_override();
+  if (now->has_retry_policy() && now->retry_policy().non_retryable_error_types().empty())
+    *now->mutable_retry_policy()->mutable_non_retryable_error_types() = old.retry_policy().non_retryable_error_types();
 }
 
 template <class Results>
@@ -215,6 +233,16 @@ void patch(detail::Connection& connection, const std::string& id, const api::Sch
   translated(id, [&] { return connection.call<service::PatchScheduleResponse>("PatchSchedule", request); });
 }
 
+service::DescribeScheduleResponse described(detail::Connection& connection, const std::string& id) {
+  service::DescribeScheduleRequest request;
+  request.set_namespace_(connection.ns());
+  request.set_schedule_id(id);
+  auto response = translated(
+      id, [&] { return connection.call<service::DescribeScheduleResponse>("DescribeSchedule", request); });
+  connection.decode_all(response);
+  return response;
+}
+
 }  // namespace
 
 ScheduleHandle Schedules::create(const std::string& id, const Schedule& schedule,
@@ -241,12 +269,7 @@ ScheduleHandle Schedules::create(const std::string& id, const Schedule& schedule
 }
 
 ScheduleDescription ScheduleHandle::describe() const {
-  service::DescribeScheduleRequest request;
-  request.set_namespace_(connection_->ns());
-  request.set_schedule_id(id_);
-  auto response = translated(
-      id_, [&] { return connection_->call<service::DescribeScheduleResponse>("DescribeSchedule", request); });
-  connection_->decode_all(response);
+  const auto response = described(*connection_, id_);
   ScheduleDescription description;
   description.id = id_;
   description.schedule = read(response.schedule());
@@ -268,13 +291,15 @@ ScheduleDescription ScheduleHandle::describe() const {
 
 void ScheduleHandle::update(const std::function<void(Schedule&)>& change) const {
   for (int attempt = 1;; ++attempt) {
-    ScheduleDescription now = describe();
-    change(now.schedule);
+    const auto now = described(*connection_, id_);
+    Schedule schedule = read(now.schedule());
+    change(schedule);
     service::UpdateScheduleRequest request;
     request.set_namespace_(connection_->ns());
     request.set_schedule_id(id_);
-    put(*connection_, now.schedule, request.mutable_schedule());
-    request.set_conflict_token(now.conflict_token);
+    put(*connection_, schedule, request.mutable_schedule());
+    keep(now.schedule(), request.mutable_schedule());
+    request.set_conflict_token(now.conflict_token());
     request.set_identity(connection_->identity());
     request.set_request_id(detail::new_request_id());
     try {

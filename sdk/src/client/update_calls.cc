@@ -1,5 +1,5 @@
 // Updates from the client's side: sent until the stage that is wanted is reached, polled for their outcome.
-#include "sdk/src/client/calls.h"
+#include "sdk/src/client/exchange.h"
 
 #include <temporal/api/failure/v1/message.pb.h>
 
@@ -11,7 +11,7 @@ namespace {
 
 UpdateOutcome read(Connection& connection, temporal::api::update::v1::Outcome outcome) {
   connection.decode_all(outcome);
-  if (outcome.has_failure()) return {{}, convert::from_wire(outcome.failure())};
+  if (outcome.has_failure()) return {{}, convert::from_wire(outcome.failure(), connection.failures().get())};
   return {convert::from_wire(outcome.success()), nullptr};
 }
 
@@ -43,6 +43,29 @@ SentUpdate sent(Connection& connection, UpdateName update,
   return result;
 }
 
+struct Sending {
+  UpdateName update;
+  std::string handler;
+  Payloads arguments;
+  UpdateStage stage{};
+};
+
+// The server answers after a while even if the stage is not reached.
+Exchange<SentUpdate> update_exchange(Connection& connection, const Sending& sending, const Headers& headers) {
+  service::UpdateWorkflowExecutionRequest request;
+  fill_update(connection, sending.update, sending.handler, sending.arguments, headers, sending.stage, request);
+  return {"UpdateWorkflowExecution", request.SerializeAsString(),
+          [&connection, update = sending.update, stage = sending.stage](
+              const client::Reply& reply, std::string&) -> std::optional<SentUpdate> {
+            const auto response = translated({update.workflow_id, update.run_id}, [&] {
+              return response_in<service::UpdateWorkflowExecutionResponse>(reply);
+            });
+            if (!reached(response, stage)) return std::nullopt;
+            return sent(connection, update, response);
+          },
+          Connection::kLongPollTimeout};
+}
+
 // The server could not do one of the two: its error is that of the one which is to blame.
 [[noreturn]] void rethrow_multi(const std::string& workflow_id, const RpcError& error) {
   temporal::api::errordetails::v1::MultiOperationExecutionFailure failure;
@@ -64,19 +87,29 @@ SentUpdate sent(Connection& connection, UpdateName update,
 
 SentUpdate send_update(Connection& connection, UpdateName update, std::string_view handler,
                        Payloads arguments, UpdateStage stage) {
-  if (update.id.empty()) update.id = new_request_id();
-  ClientCall call{ClientVerb::kUpdate, update.workflow_id, std::string(handler), &arguments, {}};
+  Sending sending{std::move(update), std::string(handler), std::move(arguments), stage};
+  if (sending.update.id.empty()) sending.update.id = new_request_id();
+  ClientCall call{ClientVerb::kUpdate, sending.update.workflow_id, sending.handler, &sending.arguments, {}};
   return intercepted(connection, std::move(call), [&](const Headers& headers) {
-    service::UpdateWorkflowExecutionRequest request;
-    fill_update(connection, update, handler, arguments, headers, stage, request);
-    for (;;) {  // the server answers after a while even if the stage is not reached
-      const auto response = translated({update.workflow_id, update.run_id}, [&] {
-        return connection.call<service::UpdateWorkflowExecutionResponse>("UpdateWorkflowExecution", request,
-                                                                         Connection::kLongPollTimeout);
-      });
-      if (reached(response, stage)) return sent(connection, update, response);
-    }
+    return wait_for(connection, update_exchange(connection, sending, headers));
   });
+}
+
+std::shared_ptr<PendingState> begin_update(std::shared_ptr<Connection> connection, UpdateName update,
+                                           std::string_view handler, Payloads arguments) {
+  Sending sending{std::move(update), std::string(handler), std::move(arguments), UpdateStage::kCompleted};
+  sending.update.id = new_request_id();
+  auto state = std::make_shared<PendingState>();
+  begin_for(
+      state, connection, [connection, sending] { return update_exchange(*connection, sending, {}); },
+      [connection, sending] {
+        return send_update(*connection, sending.update, sending.handler, sending.arguments, sending.stage);
+      },
+      [connection, state](const SentUpdate& sent) {
+        if (!sent.outcome) throw Error("the server says that an update has ended, and not how");
+        state->set(std::make_shared<Payloads>(update_result(sent.name, *sent.outcome)));
+      });
+  return state;
 }
 
 SentUpdate update_with_start(Connection& connection, std::string_view type, const StartOptions& options,

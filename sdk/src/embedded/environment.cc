@@ -92,7 +92,8 @@ client::Reply Environment::Parts::replayed(const std::string& request, client::R
                     "replayed from its history, workflow '" + asked.execution().workflow_id() + "' differs: " + *wrong);
 }
 
-Environment::Environment(EnvironmentOptions options) : parts_(std::make_unique<Parts>()) {
+Environment::Environment(EnvironmentOptions options)
+    : parts_(std::make_unique<Parts>()), replayer_(options.failure_converter) {
   Parts* parts = parts_.get();
   if (options.task_queues.empty()) options.task_queues = EnvironmentOptions().task_queues;
   parts->options = std::move(options);
@@ -109,6 +110,7 @@ Environment::Environment(EnvironmentOptions options) : parts_(std::make_unique<P
   parts->simulation.evict_after = parts->options.evict_after;
   ClientOptions client;
   client.identity = "test";
+  client.failure_converter = parts->options.failure_converter;
   parts->connection = std::make_shared<detail::Connection>(client, parts->server->transport());
   for (const std::string& queue : parts->options.task_queues) {
     WorkerOptions worker;
@@ -201,8 +203,12 @@ ActivityEnvironment::ActivityEnvironment(ActivityInfo info, Payloads last_heartb
   convert::to_wire(info.start_to_close_timeout, task.mutable_start_to_close_timeout());
   convert::to_wire(info.schedule_to_close_timeout, task.mutable_schedule_to_close_timeout());
   convert::to_wire(last_heartbeat, task.mutable_heartbeat_details());
-  parts->task = std::make_shared<detail::ActivityTask>(
-      detail::ActivityTask::Settings{&parts->connection, parts->timers.get(), "test", info.task_queue, {}, {}}, task);
+  detail::ActivityTask::Settings settings;
+  settings.connection = &parts->connection;
+  settings.timers = parts->timers.get();
+  settings.identity = "test";
+  settings.task_queue = info.task_queue;
+  parts->task = std::make_shared<detail::ActivityTask>(settings, task);
   parts->simulation.sleep = [parts](Duration by, std::stop_token stop) {
     parts->slept += by;
     return !stop.stop_requested();

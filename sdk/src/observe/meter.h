@@ -49,6 +49,12 @@ inline constexpr char kActivityPollNoTask[] = "temporal_activity_poll_no_task",
                       kActivityFailed[] = "temporal_activity_execution_failed",
                       kActivitySucceedEndToEnd[] = "temporal_activity_succeed_endtoend_latency",
                       kActivityUnregistered[] = "temporal_unregistered_activity_invocation";
+// Of local activities, each attempt; the same labels.
+inline constexpr char kLocalActivityTotal[] = "temporal_local_activity_total",
+                      kLocalActivityExecution[] = "temporal_local_activity_execution_latency",
+                      kLocalActivityFailed[] = "temporal_local_activity_execution_failed",
+                      kLocalActivityCancelled[] = "temporal_local_activity_execution_cancelled",
+                      kLocalActivitySucceedEndToEnd[] = "temporal_local_activity_succeed_endtoend_latency";
 }  // namespace metric
 
 class Meter {

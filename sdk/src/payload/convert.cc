@@ -16,7 +16,16 @@ namespace {
 constexpr int kMaxDepth = 30;
 constexpr char kSource[] = "CppSDK";
 
-std::exception_ptr read(const WireFailure& wire, int depth);
+std::exception_ptr asked(const std::exception_ptr& error, FailureConverter* converter,
+                         std::exception_ptr (FailureConverter::*what)(const std::exception_ptr&)) {
+  if (converter == nullptr) return error;
+  try {
+    const std::exception_ptr answer = (converter->*what)(error);
+    return answer ? answer : error;
+  } catch (...) {
+    return std::current_exception();
+  }
+}
 
 template <class F>
 std::exception_ptr made(F failure, const WireFailure& wire) {
@@ -41,7 +50,9 @@ struct HiddenText {
   std::string message, stack_trace;
 };
 
-std::exception_ptr read(const WireFailure& wire, int depth) {
+std::exception_ptr read(const WireFailure& wire, int depth, FailureConverter* converter);
+
+std::exception_ptr read_plain(const WireFailure& wire, int depth, FailureConverter* converter) {
   if (wire.has_encoded_attributes()) {
     WireFailure shown = wire;
     shown.clear_encoded_attributes();
@@ -51,10 +62,10 @@ std::exception_ptr read(const WireFailure& wire, int depth) {
       shown.set_stack_trace(hidden.stack_trace);
     } catch (const PayloadError&) {  // not for us
     }
-    return read(shown, depth);
+    return read_plain(shown, depth, converter);
   }
   std::exception_ptr cause;
-  if (wire.has_cause() && depth < kMaxDepth) cause = read(wire.cause(), depth + 1);
+  if (wire.has_cause() && depth < kMaxDepth) cause = read(wire.cause(), depth + 1, converter);
   switch (wire.failure_info_case()) {
     case WireFailure::kApplicationFailureInfo: return application(wire, std::move(cause));
     case WireFailure::kTimeoutFailureInfo: {
@@ -87,14 +98,16 @@ std::exception_ptr read(const WireFailure& wire, int depth) {
   }
 }
 
+std::exception_ptr read(const WireFailure& wire, int depth, FailureConverter* converter) {
+  return asked(read_plain(wire, depth, converter), converter, &FailureConverter::from_failure);
+}
+
 std::string class_name(const std::exception& error) {
   int status = 0;
   const std::unique_ptr<char, decltype(&std::free)> name(
       abi::__cxa_demangle(typeid(error).name(), nullptr, nullptr, &status), &std::free);
   return status == 0 ? name.get() : typeid(error).name();
 }
-
-void write(const std::exception_ptr& error, WireFailure* out, int depth);
 
 void write_application(const ApplicationFailure& failure, WireFailure* out) {
   auto* info = out->mutable_application_failure_info();
@@ -138,15 +151,15 @@ void write_info(const Failure& failure, WireFailure* out) {
   }
 }
 
-void write(const std::exception_ptr& error, WireFailure* out, int depth) {
+void write(const std::exception_ptr& error, WireFailure* out, int depth, FailureConverter* converter) {
   out->set_source(kSource);
   try {
-    std::rethrow_exception(error);
+    std::rethrow_exception(asked(error, converter, &FailureConverter::to_failure));
   } catch (const Failure& failure) {
     out->set_message(failure.what());
     out->set_stack_trace(failure.stack_trace());
     write_info(failure, out);
-    if (failure.cause() && depth < kMaxDepth) write(failure.cause(), out->mutable_cause(), depth + 1);
+    if (failure.cause() && depth < kMaxDepth) write(failure.cause(), out->mutable_cause(), depth + 1, converter);
   } catch (const std::exception& other) {
     out->set_message(other.what());
     out->mutable_application_failure_info()->set_type(class_name(other));
@@ -181,11 +194,11 @@ void to_wire(const Payloads& payloads, api::common::v1::Payloads* out) {
   for (const Payload& payload : payloads) to_wire(payload, out->add_payloads());
 }
 
-std::exception_ptr from_wire(const WireFailure& failure) {
-  return read(failure, 0);
+std::exception_ptr from_wire(const WireFailure& failure, FailureConverter* converter) {
+  return read(failure, 0, converter);
 }
-void to_wire(const std::exception_ptr& error, WireFailure* out) {
-  write(error, out, 0);
+void to_wire(const std::exception_ptr& error, WireFailure* out, FailureConverter* converter) {
+  write(error, out, 0, converter);
 }
 
 void hide_text(WireFailure* failure) {
@@ -209,6 +222,14 @@ std::map<std::string, Payload> from_wire(const api::common::v1::Header& header) 
 void to_wire(Duration duration, google::protobuf::Duration* out) {
   out->set_seconds(duration.count() / 1000);
   out->set_nanos(static_cast<std::int32_t>(duration.count() % 1000) * 1'000'000);
+}
+
+void to_wire(const RetryPolicy& policy, api::common::v1::RetryPolicy* out) {
+  to_wire(policy.initial_interval, out->mutable_initial_interval());
+  out->set_backoff_coefficient(policy.backoff_coefficient);
+  if (policy.maximum_interval > Duration::zero()) to_wire(policy.maximum_interval, out->mutable_maximum_interval());
+  out->set_maximum_attempts(policy.maximum_attempts);
+  for (const Text& type : policy.non_retryable_error_types) out->add_non_retryable_error_types(type.str());
 }
 
 Duration from_wire(const google::protobuf::Duration& duration) {

@@ -202,8 +202,8 @@ void schedule_local(Run& run, bool shielded, StateBase& state, std::string_view 
                     const LocalActivityOptions& options, Payloads arguments) {
   if (run.enter(shielded, state)) run.schedule_local(state, name, options, std::move(arguments));
 }
-void start_timer(Run& run, bool shielded, StateBase& state, Duration delay, std::source_location where) {
-  if (run.enter(shielded, state)) run.start_timer(state, delay, where);
+void start_timer(Run& run, bool shielded, StateBase& state, Duration delay, const TimerOptions& options) {
+  if (run.enter(shielded, state)) run.start_timer(state, delay, options);
 }
 void start_child(Run& run, bool shielded, StateBase& started, StateBase& result, std::string_view name,
                  const ChildOptions& options, Payloads arguments) {
@@ -372,6 +372,9 @@ Random& Context::random() const {
 }
 std::string Context::uuid() const {
   return run_->random().next_id();
+}
+void Context::set_current_details(std::string text) const {
+  run_->set_current_details(std::move(text));
 }
 bool Context::continue_as_new_suggested() const {
   return run_->continue_as_new_suggested();

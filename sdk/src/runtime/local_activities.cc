@@ -7,6 +7,7 @@
 
 #include "sdk/src/payload/convert.h"
 #include "sdk/src/runtime/run.h"
+#include "sdk/src/runtime/workflow_code.h"
 
 namespace perdure {
 inline namespace v1 {
@@ -47,6 +48,7 @@ void Run::schedule_local(StateBase& state, std::string_view name, const LocalAct
   local->headers = outgoing(OutgoingKind::kLocalActivity, name, arguments);
   local->type = name;
   local->id = options.activity_id.str();
+  local->summary = options.summary.str();
   local->arguments = std::move(arguments);
   local->start_to_close_timeout = options.start_to_close_timeout;
   local->schedule_to_close_timeout = options.schedule_to_close_timeout;
@@ -92,6 +94,7 @@ bool Run::waits_for_local_activities() const {
 }
 
 std::vector<replay::Command> Run::resolve_local(std::uint64_t sequence, const LocalResult& result) {
+  const WorkflowCode here;
   apply_local(sequence, result);
   if (task_error_) std::rethrow_exception(task_error_);
   return std::exchange(commands_, {});
@@ -110,17 +113,20 @@ void Run::apply_local(std::uint64_t sequence, const LocalResult& result) {
                         pending.type,      result.backoff.count(), result.scheduled_millis,
                         result.retry_state};
   convert::to_wire(Payloads{encode(data)}, &(*wire->mutable_details())["data"]);
+  if (!pending.local->summary.empty())
+    convert::to_wire(encode(pending.local->summary), command.wire.mutable_user_metadata()->mutable_summary());
   if (result.failure) {
     convert::to_wire(result.failure, wire->mutable_failure());
   } else {
     convert::to_wire(result.result, &(*wire->mutable_details())["result"]);
   }
+  const temporal::api::failure::v1::Failure marker_failure = wire->failure();
   pending.state->command = 0;
   if (result.backoff > Duration::zero()) {
     wait_for_attempt(std::move(pending), result);
   } else if (result.failure) {
     pending.state->fail(std::make_exception_ptr(ActivityFailure(
-        "local activity failed", pending.type, pending.id, result.retry_state, result.failure)));
+        "local activity failed", pending.type, pending.id, result.retry_state, read(marker_failure))));
   } else {
     pending.state->resolve(result.result);
   }
@@ -134,7 +140,7 @@ void Run::wait_for_attempt(Pending pending, const LocalResult& result) {
   pending.local->attempt = result.attempt + 1;
   pending.local->scheduled_millis = result.scheduled_millis;
   const Ref<StateBase> state = pending.state;
-  start_timer(*state, result.backoff, pending.where);
+  start_timer(*state, result.backoff, TimerOptions{.where = pending.where});
   Pending& timer = pending_.at(state->command);
   timer.local = std::move(pending.local);
   timer.type = pending.type;

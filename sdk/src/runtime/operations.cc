@@ -13,25 +13,8 @@ using replay::CommandKind;
 
 namespace {
 
-void to_wire(const RetryPolicy& policy, temporal::api::common::v1::RetryPolicy* out) {
-  convert::to_wire(policy.initial_interval, out->mutable_initial_interval());
-  out->set_backoff_coefficient(policy.backoff_coefficient);
-  if (policy.maximum_interval > Duration::zero())
-    convert::to_wire(policy.maximum_interval, out->mutable_maximum_interval());
-  out->set_maximum_attempts(policy.maximum_attempts);
-  for (const Text& type : policy.non_retryable_error_types) out->add_non_retryable_error_types(type.str());
-}
-
 void set_if(Duration duration, google::protobuf::Duration* (*field)(void*), void* message) {
   if (duration > Duration::zero()) convert::to_wire(duration, field(message));
-}
-
-template <class Wire>
-void to_wire(const Priority& priority, Wire* wire) {
-  if (priority.key == 0 && priority.fairness_key.empty() && priority.fairness_weight == 0) return;
-  wire->mutable_priority()->set_priority_key(priority.key);
-  wire->mutable_priority()->set_fairness_key(priority.fairness_key.str());
-  wire->mutable_priority()->set_fairness_weight(priority.fairness_weight);
 }
 
 template <class Fields>
@@ -43,9 +26,11 @@ std::string place(const std::source_location& where) {
   return std::string(where.file_name()) + ":" + std::to_string(where.line());
 }
 
-void summarise(Text summary, temporal::api::command::v1::Command& command) {
+void summarise(Text summary, temporal::api::command::v1::Command& command, Text details = {}) {
   if (!summary.empty())
     convert::to_wire(encode<std::string>(summary.str()), command.mutable_user_metadata()->mutable_summary());
+  if (!details.empty())
+    convert::to_wire(encode<std::string>(details.str()), command.mutable_user_metadata()->mutable_details());
 }
 
 }  // namespace
@@ -115,9 +100,9 @@ void Run::schedule_activity(StateBase& state, std::string_view name, const Activ
   set_if(
       options.heartbeat_timeout, [](void* m) { return static_cast<Wire*>(m)->mutable_heartbeat_timeout(); },
       wire);
-  to_wire(options.retry, wire->mutable_retry_policy());
+  convert::to_wire(options.retry, wire->mutable_retry_policy());
   if (!headers.empty()) convert::to_wire(headers, wire->mutable_header());
-  to_wire(options.priority, wire);
+  convert::put_priority(options.priority, wire);
   summarise(options.summary, command.wire);
   Pending pending;
   pending.state = Ref<StateBase>(&state);
@@ -128,13 +113,14 @@ void Run::schedule_activity(StateBase& state, std::string_view name, const Activ
   track(sequence, std::move(pending));
 }
 
-void Run::start_timer(StateBase& state, Duration delay, std::source_location where) {
+void Run::start_timer(StateBase& state, Duration delay, const TimerOptions& options) {
   const std::uint64_t sequence = next_sequence();
-  replay::Command& command = record(CommandKind::kStartTimer, sequence, where);
+  replay::Command& command = record(CommandKind::kStartTimer, sequence, options.where);
   command.wire.set_command_type(enums::COMMAND_TYPE_START_TIMER);
   auto* wire = command.wire.mutable_start_timer_command_attributes();
   wire->set_timer_id(std::to_string(sequence));
   convert::to_wire(std::max(delay, Duration::zero()), wire->mutable_start_to_fire_timeout());
+  summarise(options.summary, command.wire);
   Pending pending;
   pending.state = Ref<StateBase>(&state);
   pending.kind = CommandKind::kStartTimer;
@@ -169,15 +155,15 @@ void Run::start_child(StateBase& started, StateBase& result, std::string_view na
       wire);
   wire->set_parent_close_policy(static_cast<enums::ParentClosePolicy>(options.parent_close));
   wire->set_workflow_id_reuse_policy(static_cast<enums::WorkflowIdReusePolicy>(options.id_reuse));
-  if (options.retry) to_wire(*options.retry, wire->mutable_retry_policy());
+  if (options.retry) convert::to_wire(*options.retry, wire->mutable_retry_policy());
   if (!headers.empty()) convert::to_wire(headers, wire->mutable_header());
   if (options.memo != nullptr) to_fields(options.memo->fields(), wire->mutable_memo()->mutable_fields());
   if (options.search_attributes != nullptr) {
     to_fields(options.search_attributes->fields(),
               wire->mutable_search_attributes()->mutable_indexed_fields());
   }
-  to_wire(options.priority, wire);
-  summarise(options.summary, command.wire);
+  convert::put_priority(options.priority, wire);
+  summarise(options.summary, command.wire, options.details);
   Pending pending;
   pending.state = Ref<StateBase>(&result);
   pending.started = Ref<StateBase>(&started);
@@ -316,7 +302,7 @@ void Run::activity_ended(Pending& pending, const replay::Event& event) {
   const auto failed = [&](const temporal::api::failure::v1::Failure& failure, int retry_state,
                           const char* message) {
     pending.state->fail(std::make_exception_ptr(
-        ActivityFailure(message, pending.type, pending.id, retry_state, convert::from_wire(failure))));
+        ActivityFailure(message, pending.type, pending.id, retry_state, read(failure))));
   };
   switch (event.event_type()) {
     case enums::EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
@@ -372,7 +358,7 @@ void Run::child_ended(Pending& pending, const replay::Event& event) {
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED: {
       const auto& attributes = event.child_workflow_execution_failed_event_attributes();
       return fail("child workflow failed", attributes.retry_state(),
-                  convert::from_wire(attributes.failure()));
+                  read(attributes.failure()));
     }
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
       return fail(
@@ -440,8 +426,7 @@ void Run::thrown(std::exception_ptr error) {
   } else {
     command.kind = CommandKind::kFail;
     command.wire.set_command_type(enums::COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION);
-    convert::to_wire(error,
-                     command.wire.mutable_fail_workflow_execution_command_attributes()->mutable_failure());
+    write(error, command.wire.mutable_fail_workflow_execution_command_attributes()->mutable_failure());
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "sdk/src/payload/convert.h"
+#include "sdk/src/runtime/workflow_code.h"
 
 namespace perdure {
 inline namespace v1 {
@@ -202,6 +203,13 @@ void Run::destroy_all_strands() {
   queue_.clear();
 }
 
+std::exception_ptr Run::read(const temporal::api::failure::v1::Failure& failure) const {
+  return convert::from_wire(failure, settings_.failures.get());
+}
+void Run::write(const std::exception_ptr& error, temporal::api::failure::v1::Failure* out) const {
+  convert::to_wire(error, out, settings_.failures.get());
+}
+
 Ref<Scope> Run::scope(bool shielded) const {
   if (shielded) return {};
   return current_ != nullptr ? current_->scope : root_;
@@ -233,6 +241,7 @@ void Run::begin(const replay::Activation& activation) {
 }
 
 std::vector<replay::Command> Run::activate(const replay::Activation& activation) {
+  const WorkflowCode here;
   begin(activation);
   const auto is_message = [](const replay::Job& job) {
     return job.kind == replay::JobKind::kSignal || job.kind == replay::JobKind::kUpdate;
@@ -302,7 +311,7 @@ void Run::start(const replay::Event& event) {
   info.headers = convert::from_wire(started.header());
   info.last_result = convert::from_wire(started.last_completion_result());
   if (started.has_retry_policy()) retry_ = started.retry_policy();
-  if (started.has_continued_failure()) info.last_failure = convert::from_wire(started.continued_failure());
+  if (started.has_continued_failure()) info.last_failure = read(started.continued_failure());
   random_ = Random(seed_of(started.original_execution_run_id()));
   arguments_ = convert::from_wire(started.input());
   auto found = settings_.definitions->find(info.workflow_type);
@@ -429,6 +438,8 @@ void Run::check_not_reading() const {
 
 Payload Run::query(std::string_view name, const Payloads& arguments, const Headers& headers) {
   if (name == "__stack_trace") return encode<std::string>(stack_trace());
+  if (name == "__temporal_workflow_metadata") return metadata();
+  const WorkflowCode here;
   const Flag reading(reading_);
   WorkflowCall call{InboundKind::kQuery, std::string(name), arguments, headers};
   if (settings_.place != nullptr) settings_.place->begin("a query");

@@ -64,13 +64,14 @@ struct RunSettings {
   LogSink log;             // told what the code logs while it is not replayed
   Place* place = nullptr;  // outlives the run; may be null
   std::vector<std::shared_ptr<WorkerInterceptor>> interceptors;
+  std::shared_ptr<FailureConverter> failures;
 };
 
 // A local activity that the code asked for: to be run by the worker, from its first attempt in this workflow
 // task on.
 struct LocalActivity {
   std::uint64_t sequence = 0;
-  std::string type, id;
+  std::string type, id, summary;
   Payloads arguments;
   Headers headers;
   Duration start_to_close_timeout{}, schedule_to_close_timeout{}, local_retry_threshold{};
@@ -80,7 +81,8 @@ struct LocalActivity {
   std::int64_t scheduled_millis = 0;  // since the epoch: when its first attempt was asked for; 0: now
 };
 
-// What it ended with, or that the next attempt is far away.
+// What it ended with, or that the next attempt is far away. The failure is as the marker says it: no converter has
+// made anything else of it.
 struct LocalResult {
   Payloads result;
   std::exception_ptr failure;
@@ -134,9 +136,10 @@ class Run final : public LogTarget {
                          Payloads arguments);
   void schedule_local(StateBase& state, std::string_view name, const LocalActivityOptions& options,
                       Payloads arguments);
-  void start_timer(StateBase& state, Duration delay, std::source_location where);
+  void start_timer(StateBase& state, Duration delay, const TimerOptions& options);
   void upsert(std::vector<SearchAttributeUpdate> updates, std::source_location where);
   void upsert_memo(const std::string& name, Payload value, std::source_location where);
+  void set_current_details(std::string text);
   void start_child(StateBase& started, StateBase& result, std::string_view name, const ChildOptions& options,
                    Payloads arguments);
   void signal_external(StateBase& state, ExternalTarget target, std::string_view name, Payloads arguments,
@@ -185,6 +188,9 @@ class Run final : public LogTarget {
   };
 
   Context context() { return Context(this); }
+  std::exception_ptr read(const temporal::api::failure::v1::Failure& failure) const;
+  void write(const std::exception_ptr& error, temporal::api::failure::v1::Failure* out) const;
+  Payload metadata() const;  // the answer to __temporal_workflow_metadata
   Headers outgoing(OutgoingKind kind, std::string_view name, Payloads& arguments);
   Task<Payload> inbound(std::size_t index, WorkflowCall call);
   Payload look(std::size_t index, WorkflowCall& call, const std::function<Payload()>& innermost);
@@ -245,6 +251,7 @@ class Run final : public LogTarget {
   bool idle_ = true, reading_ = false;  // reading: a query or a validator looks on, and no verb is allowed
   bool replaying_ = false, settled_ = false, dying_ = false, closed_ = false, cancel_requested_ = false;
   bool continue_as_new_suggested_ = false;
+  std::string current_details_;
   std::exception_ptr task_error_;
   int running_handlers_ = 0;
   std::uint64_t sequence_ = 0;

@@ -88,7 +88,7 @@ void Run::reject_update(const replay::Update& update, const std::exception_ptr& 
   rejection.set_rejected_request_message_id(update.message_id);
   rejection.set_rejected_request_sequencing_event_id(update.sequencing_event_id);
   *rejection.mutable_rejected_request() = update.request;
-  convert::to_wire(why, rejection.mutable_failure());
+  write(why, rejection.mutable_failure());
   record(CommandKind::kRejectUpdate, 0, {}).message = make_message(update.instance_id, "reject", rejection);
 }
 
@@ -100,7 +100,7 @@ void Run::complete_update(const api::update::v1::Meta& meta, const Payload* resu
   if (result != nullptr) {
     convert::to_wire(Payloads{*result}, response.mutable_outcome()->mutable_success());
   } else {
-    convert::to_wire(error, response.mutable_outcome()->mutable_failure());
+    write(error, response.mutable_outcome()->mutable_failure());
   }
   replay::Command& command = record(CommandKind::kCompleteUpdate, 0, {});
   command.message = make_message(meta.update_id(), "complete", response);

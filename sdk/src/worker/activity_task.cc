@@ -67,17 +67,23 @@ void ActivityTask::run(const ActivityBody* body, std::function<void()> done) {
 // The body, inside the interceptors.
 std::optional<Payloads> ActivityTask::call(const ActivityBody& body) {
   if (interceptors_.empty()) return body(*this, input_);
-  std::optional<Payloads> result;
   ActivityContext context(*this);
-  std::function<void(std::size_t)> enter = [&](std::size_t index) {
-    if (index == interceptors_.size()) {
-      result = body(*this, input_);
-    } else {
-      interceptors_[index]->activity(context, [&] { enter(index + 1); });
+  ActivityCall call{input_};
+  bool answered = false;
+  std::function<std::optional<Payload>(std::size_t)> enter = [&](std::size_t index) -> std::optional<Payload> {
+    if (index < interceptors_.size()) {
+      return interceptors_[index]->activity(context, call, [&] { return enter(index + 1); });
     }
+    std::optional<Payloads> result = body(*this, call.arguments);
+    answered = result.has_value();
+    if (!result) return std::nullopt;
+    return std::move(result->front());
   };
-  enter(0);
-  return result;
+  std::optional<Payload> result = enter(0);
+  if (!result && answered)
+    throw ApplicationFailure("an interceptor kept back what the activity returned", "NoResult", true);
+  if (!result) return std::nullopt;
+  return Payloads{std::move(*result)};
 }
 
 void ActivityTask::run_locally(Payloads input, LocalReport report) {
@@ -161,7 +167,7 @@ void ActivityTask::fail(const std::exception_ptr& error) {
   count_execution(true);
   auto failed = request<service::RespondActivityTaskFailedRequest>();
   try {
-    convert::to_wire(error, failed.mutable_failure());
+    convert::to_wire(error, failed.mutable_failure(), connection_.failures().get());
     connection_.encode_all(*failed.mutable_failure());
     if (unheard) connection_.encode(*unheard, failed.mutable_last_heartbeat_details());
   } catch (...) {

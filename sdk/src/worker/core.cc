@@ -396,6 +396,8 @@ void WorkerCore::open_locals() {
   };
   host.changed = [this] { check_ended(); };
   host.limit = options_.max_concurrent_local_activities;
+  host.failures = connection_->failures().get();
+  host.meter = meter_;
   locals_ = std::make_unique<worker::LocalActivities>(std::move(host));
 }
 

@@ -56,9 +56,9 @@ Verdict judge(const detail::LocalActivity& asked, int attempt, const std::except
 }
 
 // An exception as it looks after it has been to the wire and back: what the marker will say.
-std::exception_ptr as_failure(const std::exception_ptr& error) {
+std::exception_ptr as_failure(const std::exception_ptr& error, FailureConverter* failures) {
   temporal::api::failure::v1::Failure wire;
-  convert::to_wire(error, &wire);
+  convert::to_wire(error, &wire, failures);
   return convert::from_wire(wire);
 }
 
@@ -163,15 +163,36 @@ void LocalActivities::attempt(const Call& call) {
   call->timer = host_.control->call_at(base::add(now, all ? *left : own), [this, call, all] {
     timed_out(call, all ? TimeoutType::kScheduleToClose : TimeoutType::kStartToClose);
   });
+  call->began = now;
   ++threads_;
+  show_slots();
+  host_.meter.count(observe::metric::kLocalActivityTotal,
+                    {{"activity_type", call->asked->type}, {"workflow_type", call->workflow_type}});
   host_.run(call->asked->type, [this, running = call->task](const detail::ActivityBody* body) {
     running->run(body,
                  [this] { host_.control->post(base::Lane::kCompletion, 0, [this] { thread_ended(); }); });
   });
 }
 
+void LocalActivities::count_attempt(const LocalCall& call, const std::exception_ptr& error) const {
+  const base::Time now = host_.control->clock().now();
+  const auto labels = {MetricLabel{"activity_type", call.asked->type}, MetricLabel{"workflow_type", call.workflow_type}};
+  host_.meter.took(observe::metric::kLocalActivityExecution, now - call.began, labels);
+  if (!error) return host_.meter.took(observe::metric::kLocalActivitySucceedEndToEnd, now - call.scheduled, labels);
+  const bool cancelled = call.cancelled && is_cancellation(error);
+  host_.meter.count(
+      cancelled ? observe::metric::kLocalActivityCancelled : observe::metric::kLocalActivityFailed, labels);
+}
+
+void LocalActivities::show_slots() const {
+  const auto labels = {MetricLabel{"worker_type", "LocalActivityWorker"}};
+  host_.meter.gauge(observe::metric::kSlotsUsed, threads_, labels);
+  host_.meter.gauge(observe::metric::kSlotsAvailable, std::max(host_.limit - threads_, 0), labels);
+}
+
 void LocalActivities::thread_ended() {
   --threads_;
+  show_slots();
   while (!waiting_.empty() && threads_ < std::max(host_.limit, 1)) {
     const Call next = std::move(waiting_.front());
     waiting_.pop_front();
@@ -184,6 +205,7 @@ void LocalActivities::ended(const Call& call, int attempt, Payloads result, std:
   if (call->over || !call->task || call->attempt != attempt) return;  // it had timed out
   host_.control->cancel(call->timer);
   call->task.reset();
+  count_attempt(*call, error);
   if (error) return failed(call, error);
   detail::LocalResult success;
   success.result = std::move(result);
@@ -194,15 +216,19 @@ void LocalActivities::ended(const Call& call, int attempt, Payloads result, std:
 
 void LocalActivities::timed_out(const Call& call, TimeoutType type) {
   if (call->over) return;
-  if (call->task) call->task->stop(CancelReason::kGone);
+  const auto error = std::make_exception_ptr(TimeoutFailure("local activity timed out", type));
+  if (call->task) {
+    call->task->stop(CancelReason::kGone);
+    count_attempt(*call, error);
+  }
   call->task.reset();
-  failed(call, std::make_exception_ptr(TimeoutFailure("local activity timed out", type)));
+  failed(call, error);
 }
 
 void LocalActivities::failed(const Call& call, const std::exception_ptr& error) {
   if (stopping_) return finish(call, std::nullopt);
   detail::LocalResult result;
-  result.failure = as_failure(error);
+  result.failure = as_failure(error, host_.failures);
   result.attempt = call->attempt;
   result.scheduled_millis = millis(call->scheduled);
   if (call->cancelled && is_cancellation(error)) {

@@ -27,7 +27,7 @@ struct LocalCall {
 
   // Control's.
   int attempt = 1;
-  base::Time scheduled{};
+  base::Time scheduled{}, began{};             // the second: of the attempt that runs
   std::shared_ptr<detail::ActivityTask> task;  // of the attempt that runs
   base::TimerId timer = 0;                     // its timeout, or the pause before the next
   bool cancelled = false, over = false;
@@ -44,6 +44,8 @@ class LocalActivities {
     std::function<void(const std::string& type, std::function<void(const detail::ActivityBody*)> work)> run;
     std::function<void()> changed;  // fewer are running
     int limit = 1;
+    FailureConverter* failures = nullptr;
+    observe::Meter meter;
   };
   explicit LocalActivities(Host host) : host_(std::move(host)) {}
 
@@ -64,6 +66,8 @@ class LocalActivities {
   void failed(const Call& call, const std::exception_ptr& error);
   void finish(const Call& call, std::optional<detail::LocalResult> result);
   void thread_ended();
+  void count_attempt(const LocalCall& call, const std::exception_ptr& error) const;  // null: it succeeded
+  void show_slots() const;
   void ask_to_end(const Call& call);
   std::optional<Duration> time_left(const LocalCall& call) const;
 

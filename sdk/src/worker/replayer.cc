@@ -11,6 +11,7 @@ namespace detail {
 
 class ReplayerCore {
  public:
+  std::shared_ptr<FailureConverter> failures;
   std::map<std::string, WorkflowDefinition, std::less<>> definitions;
 };
 
@@ -66,7 +67,9 @@ temporal::api::history::v1::History parse(std::string_view text) {
 }  // namespace
 }  // namespace detail
 
-Replayer::Replayer() : core_(std::make_unique<detail::ReplayerCore>()) {}
+Replayer::Replayer(std::shared_ptr<FailureConverter> failures) : core_(std::make_unique<detail::ReplayerCore>()) {
+  core_->failures = std::move(failures);
+}
 Replayer::Replayer(Replayer&&) noexcept = default;
 Replayer::~Replayer() = default;
 
@@ -80,6 +83,7 @@ std::optional<std::string> Replayer::replay(std::string_view text) const {
   temporal::api::history::v1::History history = detail::parse(text);
   detail::RunSettings settings;
   settings.definitions = &core_->definitions;
+  settings.failures = core_->failures;
   settings.info.run_id =
       history.events(0).workflow_execution_started_event_attributes().original_execution_run_id();
   replay::Replay replay;

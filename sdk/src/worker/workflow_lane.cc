@@ -210,6 +210,7 @@ WorkflowLane::Cached& WorkflowLane::load(Task& task) {
   detail::RunSettings settings;
   settings.definitions = settings_.definitions.get();
   settings.place = &place_;
+  settings.failures = settings_.connection->failures();
   settings.info.workflow_id = task.workflow_execution().workflow_id();
   settings.info.run_id = run_id;
   settings.info.ns = settings_.connection->ns();
@@ -310,6 +311,10 @@ void WorkflowLane::evict_surplus() {
   }
 }
 
+void WorkflowLane::write(const std::exception_ptr& error, temporal::api::failure::v1::Failure* out) const {
+  convert::to_wire(error, out, settings_.connection->failures().get());
+}
+
 void WorkflowLane::complete(Cached& cached, const Task& task, Done done, bool more) {
   service::RespondWorkflowTaskCompletedRequest request;
   request.set_namespace_(settings_.connection->ns());
@@ -325,7 +330,7 @@ void WorkflowLane::complete(Cached& cached, const Task& task, Done done, bool mo
     if (answer.ok) {
       convert::to_wire(Payloads{answer.result}, result.mutable_answer());
     } else {
-      convert::to_wire(answer.error, result.mutable_failure());
+      write(answer.error, result.mutable_failure());
       result.set_error_message(result.failure().message());
     }
   }
@@ -521,7 +526,7 @@ void WorkflowLane::answer_query(Cached& cached, const Task& task, Done done) {
   if (answer.ok) {
     convert::to_wire(Payloads{answer.result}, request.mutable_query_result());
   } else {
-    convert::to_wire(answer.error, request.mutable_failure());
+    write(answer.error, request.mutable_failure());
     request.set_error_message(request.failure().message());
   }
   send("RespondQueryTaskCompleted", request, nullptr, std::move(done));
@@ -549,7 +554,7 @@ void WorkflowLane::fail(const Task& task, const std::exception_ptr& error, bool 
     request.set_task_token(task.task_token());
     request.set_completed_type(enums::QUERY_RESULT_TYPE_FAILED);
     request.set_error_message(why);
-    convert::to_wire(error, request.mutable_failure());
+    write(error, request.mutable_failure());
     return send("RespondQueryTaskCompleted", request, nullptr, std::move(done));
   }
   service::RespondWorkflowTaskFailedRequest request;
@@ -558,7 +563,7 @@ void WorkflowLane::fail(const Task& task, const std::exception_ptr& error, bool 
   request.set_identity(settings_.identity);
   request.set_cause(deterministic ? enums::WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
                                   : enums::WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR);
-  convert::to_wire(error, request.mutable_failure());
+  write(error, request.mutable_failure());
   send("RespondWorkflowTaskFailed", request, nullptr, std::move(done));
 }
 

@@ -138,6 +138,7 @@ class WorkflowLane : public std::enable_shared_from_this<WorkflowLane> {
   std::invoke_result_t<F&> run_code(F code);  // throws GivenUp when the lane was given up meanwhile
   Done count_end(const Cached& cached, const service::RespondWorkflowTaskCompletedRequest& request) const;
   void fail(const Task& task, const std::exception_ptr& error, bool deterministic, Done done);
+  void write(const std::exception_ptr& error, temporal::api::failure::v1::Failure* out) const;
   using Accepted = std::function<void(const client::Reply&)>;
   void send(const char* method, google::protobuf::Message& request, const Cached* run, Done done,
             Accepted accepted = {});

@@ -1,4 +1,4 @@
-// Activities: retries, the four timeouts, heartbeats, cancellation.
+// Activities: retries, the four timeouts, heartbeats, cancellation, answers from outside, local activities.
 #include "tests/compat/cpp/trial.h"
 
 namespace perdure::compat {
@@ -15,6 +15,7 @@ inline constexpr Activity<std::string(std::string)> work{"work"};
 inline constexpr Activity<int(int)> square{"square"};
 inline constexpr Activity<void()> idle{"idle"};
 inline constexpr Activity<std::string()> beat{"beat"};
+inline constexpr Activity<std::string()> near{"near"};
 
 std::string name_of(const std::exception_ptr& error) {
   try {
@@ -79,8 +80,13 @@ Task<> cancels_activity(Context ctx, int cancellation, std::string queue) {
   co_await ctx.execute<&idle>(options);
 }
 
+Task<std::string> local(Context ctx) {
+  constexpr LocalActivityOptions options{.start_to_close_timeout = 60s, .retry = kQuick};
+  co_return co_await ctx.execute_local<&near>(options);
+}
+
 void add_activity_workflows(const Registry& to) {
-  to.add<&calls, &parallel, &times, &beats, &cancels_activity>();
+  to.add<&calls, &parallel, &times, &beats, &cancels_activity, &local>();
 }
 
 namespace {
@@ -277,6 +283,110 @@ void cancel_activity_unstarted(Trial& trial) {
   cancel_activity(trial, CancellationType::kWaitCompleted, [] {}, trial.id("nobody"));
 }
 
+// ---- answers from outside
+
+// Hands out its token and leaves; whoever has the token answers.
+class Left {
+ public:
+  std::string operator()(ActivityContext& context, std::string) const { leave(context); }
+  [[noreturn]] void leave(ActivityContext& context) const {
+    token_->set_value(context.info().task_token);
+    complete_async();
+  }
+  std::string token() const { return token_->get_future().get(); }
+
+ private:
+  std::shared_ptr<std::promise<std::string>> token_ = std::make_shared<std::promise<std::string>>();
+};
+
+// The only activity of the workflow, once it has been picked up.
+temporal::api::workflow::v1::PendingActivityInfo pending(Trial& trial, const HandleBase& handle) {
+  temporal::api::workflow::v1::PendingActivityInfo shown;
+  eventually([&] {
+    const auto description = trial.describe(handle);
+    if (description.pending_activities().empty()) return false;
+    shown = description.pending_activities(0);
+    return shown.has_last_started_time();
+  });
+  return shown;
+}
+
+void async_completion_token(Trial& trial) {
+  const Left left;
+  const auto worker = trial.worker();
+  worker->add<&watched>(left);
+  worker->start();
+  auto handle = trial.start<&calls>("", 0, 100);
+  const ActivityHandle later = trial.client().activity(left.token());
+  (void)later.heartbeat("half way");
+  check_equal(pending(trial, handle).heartbeat_details().payloads(0).data(), "\"half way\"");
+  later.complete("by token");
+  check_equal(handle.result(), "by token");
+  (void)raises<ActivityNotFound>([&] { later.complete("twice"); });
+}
+
+void async_completion_id(Trial& trial) {
+  const Left left;
+  const auto worker = trial.worker();
+  worker->add<&watched>(left);
+  worker->start();
+  auto handle = trial.start<&calls>("", 0, 100);
+  const ActivityHandle later =
+      trial.client().activity(handle.id(), handle.run_id(), pending(trial, handle).activity_id());
+  (void)later.heartbeat(1);
+  later.complete("by id");
+  check_equal(handle.result(), "by id");
+  (void)raises<ActivityNotFound>([&] { (void)later.heartbeat(2); });
+}
+
+void async_failure(Trial& trial) {
+  const Left left;
+  const auto worker = trial.worker();
+  worker->add<&watched>(left);
+  worker->start();
+  auto handle = trial.start<&calls>("", 1, 100);
+  trial.client().activity(left.token()).fail(ApplicationFailure("from outside"));
+  const auto error = raises<WorkflowFailed>([&] { (void)handle.result(); });
+  const auto failure = as<ActivityFailure>(error.failure());
+  check_equal(std::string(as<ApplicationFailure>(failure.cause()).what()), "from outside");
+}
+
+void cancel_activity_abandon(Trial& trial) {
+  const Left left;
+  const auto worker = trial.worker();
+  worker->add<&idle_body>([&](ActivityContext& context) { left.leave(context); });
+  worker->start();
+  std::string token;
+  cancel_activity(trial, CancellationType::kAbandon, [&] { token = left.token(); }, trial.queue());
+  (void)raises<ActivityNotFound>([&] { trial.client().activity(token).complete(); });
+}
+
+// ---- local activities
+
+inline constexpr Activity<std::string(ActivityContext&)> near_body{"near"};
+
+void local_activity(Trial& trial) {
+  const auto worker = trial.worker();
+  worker->add<&near_body>([](ActivityContext& context) {
+    if (context.info().attempt == 1) throw ApplicationFailure("once");
+    return "attempt " + std::to_string(context.info().attempt);
+  });
+  worker->start();
+  check_equal(trial.start<&local>().result(), "attempt 2");
+}
+
+void local_activity_long(Trial& trial) {
+  const auto worker = trial.worker();
+  worker->add<&near_body>([](ActivityContext& context) {
+    context.sleep_for(4s);  // the workflow task timeout is two seconds
+    return std::string("at last");
+  });
+  worker->start();
+  StartOptions options = trial.options();
+  options.task_timeout = 2s;
+  check_equal(trial.start_with<&local>(options).result(), "at last");
+}
+
 void describe_pending_activity(Trial& trial) {
   Gate repaired;
   const auto worker = trial.worker();
@@ -318,7 +428,13 @@ void add_activity_scenarios(Scenarios& scenarios) {
   scenarios["heartbeat_details"] = heartbeat_details;
   scenarios["cancel_activity_wait"] = cancel_activity_wait;
   scenarios["cancel_activity_try"] = cancel_activity_try;
+  scenarios["cancel_activity_abandon"] = cancel_activity_abandon;
   scenarios["cancel_activity_unstarted"] = cancel_activity_unstarted;
+  scenarios["async_completion_token"] = async_completion_token;
+  scenarios["async_completion_id"] = async_completion_id;
+  scenarios["async_failure"] = async_failure;
+  scenarios["local_activity"] = local_activity;
+  scenarios["local_activity_long"] = local_activity_long;
   scenarios["describe_pending_activity"] = describe_pending_activity;
 }
 

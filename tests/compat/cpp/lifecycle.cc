@@ -15,7 +15,7 @@ inline constexpr Activity<Bytes(Bytes)> turn{"turn"};
 }  // namespace
 
 Task<std::string> sleeps(Context ctx, int milliseconds) {
-  co_await ctx.sleep(Duration(milliseconds));
+  co_await ctx.sleep(Duration(milliseconds), {.summary = "the only timer"});
   co_return "slept";
 }
 
@@ -264,6 +264,20 @@ void memo(Trial& trial) {
   check_equal(shown.at("kept").data(), "[1,2]");
 }
 
+void user_metadata(Trial& trial) {
+  const auto worker = trial.worker();
+  worker->start();
+  StartOptions options = trial.options();
+  options.summary = "in short";
+  options.details = "at length";
+  auto handle = trial.start_with<&sleeps>(options, 100);
+  (void)handle.result();
+  const WorkflowDescription description = handle.describe();
+  check_equal(description.summary, "in short");
+  check_equal(description.details, "at length");
+  check_equal(trial.first(handle, "TimerStarted").user_metadata().summary().data(), "\"the only timer\"");
+}
+
 void large_payloads(Trial& trial) {
   const auto worker = trial.worker();
   worker->add<&turn>([](Bytes data) {
@@ -354,6 +368,7 @@ void add_lifecycle_scenarios(Scenarios& scenarios) {
   scenarios["continue_as_new"] = continue_as_new;
   scenarios["cron"] = cron;
   scenarios["memo"] = memo;
+  scenarios["user_metadata"] = user_metadata;
   scenarios["large_payloads"] = large_payloads;
   scenarios["list_and_count"] = list_and_count;
   scenarios["patched"] = patched;

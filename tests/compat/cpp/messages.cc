@@ -9,6 +9,7 @@ namespace {
 using Strings = std::vector<std::string>;
 constexpr ActivityOptions kWork{.start_to_close_timeout = 30s};
 inline constexpr Activity<std::string()> work{"work"};
+inline constexpr Activity<void()> hold{"hold"};
 
 }  // namespace
 
@@ -40,6 +41,20 @@ Task<std::string> signals_other(Context ctx, std::string other) {
   co_return outcome ? "signaled" : "failed";
 }
 
+// Ends after a local activity, while signals may still come.
+class CompletesAfterLocal {
+ public:
+  Task<int> run(Context ctx) {
+    co_await ctx.execute_local<&hold>({.start_to_close_timeout = 60s});
+    co_return signals_;
+  }
+  void put() { ++signals_; }
+  using signals = handlers<&CompletesAfterLocal::put>;
+
+ private:
+  int signals_ = 0;
+};
+
 class Remembers {
  public:
   Task<> run(Context ctx) { result_ = co_await ctx.execute<&work>(kWork); }
@@ -54,6 +69,7 @@ void add_message_workflows(const Registry& to) {
   to.add<&timers, &cancels_timer, &signals_other>();
   to.add<Collects>();
   to.add<Remembers>();
+  to.add<CompletesAfterLocal>();
 }
 
 namespace {
@@ -118,6 +134,21 @@ void signal_with_start(Trial& trial) {
   auto second = trial.client().signal_with_start<&Collects::put>(start, "second");
   check_equal(second.run_id(), first.run_id());
   check_equal(first.result(), Strings{"first", "second"});
+}
+
+void signal_during_task(Trial& trial) {
+  Gate inside, signaled;
+  const auto worker = trial.worker();
+  worker->add<&hold>([&] {
+    inside.open();
+    signaled.wait();
+  });
+  worker->start();
+  auto handle = trial.start<CompletesAfterLocal>();
+  inside.wait();
+  handle.signal<&CompletesAfterLocal::put>();
+  signaled.open();
+  check_equal(handle.result(), 1);
 }
 
 void signals_thousand(Trial& trial) {
@@ -223,6 +254,7 @@ void add_message_scenarios(Scenarios& scenarios) {
   scenarios["signal_while"] = signal_while;
   scenarios["signal_after"] = signal_after;
   scenarios["signal_with_start"] = signal_with_start;
+  scenarios["signal_during_task"] = signal_during_task;
   scenarios["signals_thousand"] = signals_thousand;
   scenarios["signal_external"] = signal_external;
   scenarios["signal_external_missing"] = signal_external_missing;

@@ -58,6 +58,7 @@ struct WorkflowInstance {
   virtual bool query(std::string_view name, ReadContext ctx, const Payloads& arguments, Payload& out) = 0;
   virtual bool update(std::string_view name, Context ctx, const Payloads& arguments, bool validate,
                       HandlerCall<Payload>& out) = 0;
+  virtual std::vector<std::string_view> signal_names() const = 0;
   virtual std::vector<std::string_view> query_names() const = 0;
   virtual std::vector<std::string_view> update_names() const = 0;
   virtual bool fails_workflow(const std::exception_ptr& error) const = 0;  // one that is no Failure
@@ -237,6 +238,13 @@ struct ClassInstance final : WorkflowInstance {
     }
     return false;
   }
+  std::vector<std::string_view> signal_names() const override {
+    if constexpr (HasSignals<W>) {
+      return HandlerTable<typename W::signals>::names();
+    } else {
+      return {};
+    }
+  }
   std::vector<std::string_view> query_names() const override {
     if constexpr (HasQueries<W>) {
       return HandlerTable<typename W::queries>::names();
@@ -285,6 +293,7 @@ struct FunctionInstance final : WorkflowInstance {
   bool update(std::string_view, Context, const Payloads&, bool, HandlerCall<Payload>&) override {
     return false;
   }
+  std::vector<std::string_view> signal_names() const override { return {}; }
   std::vector<std::string_view> query_names() const override { return {}; }
   std::vector<std::string_view> update_names() const override { return {}; }
   bool fails_workflow(const std::exception_ptr&) const override { return false; }
