@@ -26,7 +26,8 @@ def main():
     for number in sorted(wanted ^ found(program, lines)):
         print(f"{lines.name}:{number}: {'missed' if number in wanted else 'a false alarm'}")
         wrong += 1
-    examples = sorted([*ROOT.glob("examples/**/*.h"), *ROOT.glob("examples/**/*.cc")])
+    code = [*ROOT.glob("examples/**/*.h"), *ROOT.glob("examples/**/*.cc")]
+    examples = sorted(path for path in code if "Task<" in path.read_text())  # with workflows in them
     for path in examples:
         for number in sorted(found(program, path)):
             print(f"{path.name}:{number}: a false alarm")

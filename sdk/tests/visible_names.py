@@ -31,7 +31,7 @@ def foreign(library, headers):
     """The visible names that no public header declares, and those of classes that are only announced there."""
     text = "\n".join(header.read_text() for header in headers)
     words = set(re.findall(r"\w+", text))
-    defined = set(re.findall(r"(?:class|struct)\s+(?:\[\[\w+\]\]\s+)?(\w+)(?=[^;{}()]*\{)", text))
+    defined = set(re.findall(r"(?:class|struct)\s+(?:\[\[\w+\]\]\s+)?(\w+)(?:<[^;{}]*>)?(?=[^;{}()]*\{)", text))
     wrong = []
     for name in visible(library):
         parsed = path_of(name)
