@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <unordered_map>
@@ -53,11 +54,12 @@ class SimExecutor : public Executor {
   const Clock& clock() const override { return scheduler_.clock_; }
   std::uint64_t wakes() const override { return wakes_; }
 
-  // Runs one turn; false when there was nothing to run. With `random`, the turn finds only a part of what waits.
-  bool turn(Random* random = nullptr) {
+  // Runs one turn of at most `most` tasks, and the timers that are due; how many. With `random`, the turn finds only a part of
+  // what waits.
+  std::size_t turn(Random* random = nullptr, std::size_t most = SIZE_MAX) {
     scheduler_.current_ = this;
-    const bool worked = run_tasks_and_timers(random);
-    if (worked && end_of_turn_) end_of_turn_();
+    const std::size_t worked = run_tasks_and_timers(random, most);
+    if (worked > 0 && end_of_turn_) end_of_turn_();
     scheduler_.current_ = nullptr;
     return worked;
   }
@@ -72,24 +74,24 @@ class SimExecutor : public Executor {
   Time held_until{};
 
  private:
-  bool run_tasks_and_timers(Random* random) {
-    bool worked = false;
+  std::size_t run_tasks_and_timers(Random* random, std::size_t most) {
+    std::size_t worked = 0;
     for (int lane = 0; lane < kLanes; ++lane) {
       std::size_t n = lanes_[lane].size();
       if (random != nullptr && n > 1 && random->below(2) == 0) n = 1 + random->below(n);
-      for (; n > 0; --n) {
+      for (; n > 0 && worked < most; --n) {
         auto [task, bytes] = std::move(lanes_[lane].front());
         lanes_[lane].pop_front();
         held_bytes_[lane] -= bytes;
         task();
-        worked = true;
+        ++worked;
       }
     }
     while (!timers_.empty() && timers_.begin()->first.first <= scheduler_.clock_.now()) {
       auto node = timers_.extract(timers_.begin());
       times_.erase(node.key().second);
       node.mapped()();
-      worked = true;
+      ++worked;
     }
     return worked;
   }
@@ -117,7 +119,7 @@ bool SimScheduler::run_until_idle(std::size_t max_turns) {
   for (std::size_t turns = 0; turns < max_turns;) {
     bool worked = false;
     for (std::size_t i = 0; i < executors_.size(); ++i) {
-      worked |= executors_[i]->turn();
+      worked |= executors_[i]->turn() > 0;
       ++turns;
     }
     if (!worked) return true;
@@ -131,9 +133,18 @@ bool SimScheduler::step(Random& random) {
     if (executor->next_turn() <= clock_.now()) able.push_back(executor);
   }
   if (able.empty()) return false;
-  able[random.below(able.size())]->turn(&random);
+  SimExecutor& next = *able[random.below(able.size())];
+  if (!cost_) {
+    next.turn(&random);
+    return true;
+  }
+  const Cost cost = cost_(next.name());
+  const std::size_t tasks = next.turn(&random, cost.batch);
+  next.held_until = clock_.now() + cost.task * static_cast<std::int64_t>(tasks);
   return true;
 }
+
+void SimScheduler::set_cost(std::function<Cost(const std::string& executor)> cost) { cost_ = std::move(cost); }
 
 void SimScheduler::hold(const std::string& name, Time until) {
   for (SimExecutor* executor : executors_) {

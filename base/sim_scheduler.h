@@ -4,6 +4,7 @@
 // the turn). Or it is drawn, turn by turn: step(). Not thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,13 @@ class SimScheduler {
   bool step(Random& random);
   // The executor of that name (of those that live) gets no turn from step() before `until`: its thread, or its disk, is slow.
   void hold(const std::string& name, Time until);
+  // A model of CPU time for step(): a turn then runs at most `batch` tasks, and the executor gets no other before `task` has passed
+  // for each of them. Executors do not take time from each other: each has a core of its own.
+  struct Cost {
+    Duration task{};
+    std::size_t batch = 8;
+  };
+  void set_cost(std::function<Cost(const std::string& executor)> cost);
   // When step() has something to do next: now, or later; kNever.
   Time next_step() const;
 
@@ -45,6 +53,7 @@ class SimScheduler {
   ManualClock& clock_;
   std::vector<SimExecutor*> executors_;
   const SimExecutor* current_ = nullptr;  // whose turn it is
+  std::function<Cost(const std::string& executor)> cost_;
 };
 
 }  // namespace perdure::base

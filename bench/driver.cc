@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "bench/load.h"
+#include "bench/overload.h"
 #include "bench/workloads.h"
 
 namespace perdure::bench {
@@ -36,6 +37,9 @@ struct Settings {
   std::size_t polls = 10'000;
   std::size_t queues = 100;
   std::size_t units = 100'000;
+  std::size_t idle = 5'000;
+  std::size_t stalled = 20;
+  double times = 2;
   std::string name;
   double seconds = 3;
   double warm_up = 0.5;
@@ -151,7 +155,36 @@ json as_json(const ParkedFigures& f) {
           {"idle_cpu_percent", f.idle_cpu_percent}};
 }
 
+base::Result<json> overload(const Settings& settings) {
+  const Meter meter(settings.server_pid, settings.metrics);
+  OverloadOptions options{.address = settings.address,
+                          .name_space = settings.name_space,
+                          .run_name = "overload-" + std::to_string(base::system_clock().now().time_since_epoch().count()),
+                          .window = of_seconds(settings.seconds)};
+  options.idle = settings.idle;
+  options.stalled = settings.stalled;
+  options.times = settings.times;
+  TRY(const auto windows, run_overload(meter, options));
+  json out = json::array();
+  for (const OverloadWindow& w : windows) {
+    out.push_back({{"name", w.name},
+                   {"offered_per_s", w.offered_per_s},
+                   {"goodput_per_s", w.goodput_per_s},
+                   {"refused_per_s", w.refused_per_s},
+                   {"late", w.late},
+                   {"failed", w.failed},
+                   {"last_error", w.last_error},
+                   {"p50_ms", w.p50_ms},
+                   {"p99_ms", w.p99_ms},
+                   {"rss_mib", w.rss_mib},
+                   {"server_cpu_percent", w.server_cpu_percent},
+                   {"driver_cpu_percent", w.driver_cpu_percent}});
+  }
+  return out;
+}
+
 base::Result<json> measure(const Settings& settings) {
+  if (settings.workload == "overload") return overload(settings);
   if (settings.workload == "first_answer") return first_answer(settings);
   std::unique_ptr<Workload> workload;  // outlives the client, whose calls refer to it
   TRY(auto client, GrpcClient::connect(settings.address, settings.connections));
@@ -185,7 +218,7 @@ int run(int argc, char** argv) {
   CLI::App app("Puts one workload on a server that speaks Temporal's API, and prints its figures as JSON");
   app.add_option("workload", s.workload,
                  "noop, start, signal, start_complete, one_activity, three_activities, parked_polls, "
-                 "first_answer or prepare")
+                 "overload, first_answer or prepare")
       ->required();
   app.add_option("--address", s.address, "the server's gRPC address, numeric");
   app.add_option("--namespace", s.name_space);
@@ -197,6 +230,9 @@ int run(int argc, char** argv) {
   app.add_option("--polls", s.polls, "for parked_polls")->check(CLI::PositiveNumber);
   app.add_option("--queues", s.queues, "for parked_polls")->check(CLI::PositiveNumber);
   app.add_option("--units", s.units, "for fill: how many workflows")->check(CLI::PositiveNumber);
+  app.add_option("--idle", s.idle, "for overload: connections that say nothing");
+  app.add_option("--stalled", s.stalled, "for overload: clients that ask and never read");
+  app.add_option("--times", s.times, "for overload: of what the server can do")->check(CLI::PositiveNumber);
   app.add_option("--name", s.name,
                  "for fill: workflows are called NAME-0, …; for first_answer: the one to read");
   app.add_option("--seconds", s.seconds, "length of the measured window")->check(CLI::PositiveNumber);

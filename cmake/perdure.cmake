@@ -49,6 +49,12 @@ if(PERDURE_SANITIZE)
   target_link_options(perdure_flags INTERFACE -fsanitize=${PERDURE_SANITIZE})
 endif()
 
+option(PERDURE_FUZZ "The targets of tests/fuzz are libFuzzer's, and lines are counted" OFF)
+if(PERDURE_FUZZ)
+  target_compile_options(perdure_flags INTERFACE -fprofile-instr-generate -fcoverage-mapping)
+  target_link_options(perdure_flags INTERFACE -fprofile-instr-generate)
+endif()
+
 # The one translation unit that pays for the proto headers.
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/proto_pch.cc CONTENT "// Holds the precompiled header of the proto users.\n")
 add_library(proto_pch OBJECT ${CMAKE_BINARY_DIR}/proto_pch.cc)

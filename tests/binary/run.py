@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tools"))
 import processes
 
-MODULES = ("command_line", "data", "ends", "capabilities", "wakes")
+MODULES = ("command_line", "data", "ends", "capabilities", "connections", "wakes")
 
 
 def main():
