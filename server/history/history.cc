@@ -124,6 +124,12 @@ void History::stop(Done<void> done) {
 
 namespace {
 
+// New work that has waited for so long is refused when its turn comes: half of what SDKs wait for an answer. Otherwise a server
+// that is asked for more than it can do would soon work only for clients that have gone (rule E15).
+constexpr base::Duration kLongestWait = std::chrono::seconds(5);
+// About what a waiting request holds beside its own bytes: the call, its stream and headers, what is to be done.
+constexpr std::size_t kHeldByEach = 4 << 10;
+
 // Runs `work` on the loop of the key; refused when its lane is full.
 template <class T, class Work>
 void on_loop(Shared& shared, const UnitKey& key, base::Lane lane, std::size_t bytes, Done<T> done, Work work) {
@@ -135,12 +141,20 @@ void on_loop(Shared& shared, const UnitKey& key, base::Lane lane, std::size_t by
   }
   Loop& loop = shared.loop_of(key);
   auto kept = std::make_shared<Done<T>>(std::move(done));
+  bytes += kHeldByEach;
   const auto held = static_cast<std::int64_t>(bytes);
   shared.mailbox_bytes.fetch_add(held, std::memory_order_relaxed);
-  const bool posted = loop.executor().post(lane, bytes, [&shared, &loop, held, kept, work = std::move(work)]() mutable {
-    shared.mailbox_bytes.fetch_sub(held, std::memory_order_relaxed);
-    work(loop, std::move(*kept));
-  });
+  const base::Clock& clock = loop.executor().clock();
+  const base::Time until = lane == base::Lane::kNewWork ? base::add(clock.now(), kLongestWait) : base::kNever;
+  const bool posted =
+      loop.executor().post(lane, bytes, [&shared, &loop, &clock, until, held, kept, work = std::move(work)]() mutable {
+        shared.mailbox_bytes.fetch_sub(held, std::memory_order_relaxed);
+        if (until != base::kNever && clock.now() > until) {
+          shared.refused_mailbox.fetch_add(1, std::memory_order_relaxed);
+          return (*kept)(std::unexpected(core::overloaded("this shard has too much to do; please retry")));
+        }
+        work(loop, std::move(*kept));
+      });
   if (posted) return;
   shared.mailbox_bytes.fetch_sub(held, std::memory_order_relaxed);
   shared.refused_mailbox.fetch_add(1, std::memory_order_relaxed);

@@ -34,7 +34,8 @@ std::uint64_t Matching::poll(PollRequest request, PollDone done) {
   Home& at = home(request.queue);
   auto poll = std::make_shared<Poll>(at, id, std::move(request.poller), std::move(done));
   const std::size_t bytes = sizeof(Poll) + request.queue.name.size() + poll->poller.identity.size();
-  const bool taken = at.run(base::Lane::kNewWork, bytes, [poll, request = std::move(request)](Home& home) mutable {
+  // Before new work: a poll brings no work, it takes some away, and must not wait behind what only workers can end.
+  const bool taken = at.run(base::Lane::kInternal, bytes, [poll, request = std::move(request)](Home& home) mutable {
     home.poll(std::move(poll), std::move(request));
   });
   if (!taken) poll->done(std::unexpected(core::overloaded("too many requests wait")));

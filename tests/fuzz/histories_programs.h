@@ -52,7 +52,7 @@ class Everything {
       case 0: sum_ += co_await ctx.execute<&work>(kActivity, 1); break;
       case 1: co_await ctx.sleep(5s); break;
       case 2: sum_ += co_await ctx.execute_local<&work>(kLocal, 2); break;
-      case 3: sum_ += co_await ctx.execute_child<Packing>({.id = "c"}, "o"); break;
+      case 3: co_await child(ctx); break;
       case 4: co_await ctx.external<Packing>("other").signal<&Packing::hurry>(1); break;
       case 5: co_await ctx.external<Packing>("other").cancel(); break;
       case 6: sum_ += ctx.patched("p") ? 1 : 2; break;
@@ -61,12 +61,16 @@ class Everything {
       case 9: ctx.upsert_memo("note", sum_); break;
       case 10: (void)co_await ctx.within(1h, ctx.until([this] { return !said_.empty(); })); break;
       case 11: co_await cancelled(ctx); break;
-      case 12: co_await ctx.continue_as_new<Everything>(std::vector<int>{1}); break;
+      case 12: co_await ctx.continue_as_new<Everything>(std::vector<int>(1, 1)); break;
       case 13: throw ApplicationFailure("asked to fail");
       case 14: co_await tried(ctx); break;
       case 15: said_ += ctx.uuid().substr(0, 1) + ctx.info().workflow_id; break;
       default: co_await ctx.until([ctx] { return ctx.all_handlers_finished(); });
     }
+  }
+  Task<> child(Context ctx) {
+    ChildOptions options{.id = "c"};
+    sum_ += co_await ctx.execute_child<Packing>(options, "o");
   }
   static Task<> cancelled(Context ctx) {
     Future<int> never = ctx.execute<&work>(kActivity, 3);

@@ -16,6 +16,7 @@
 #include "sdk/examples/programs.h"
 #include "sdk/tests/fake_server.h"
 #include "server/store/local/log_format.h"
+#include "server/store/memory/memory_content.h"
 #include "tests/fuzz/histories_programs.h"
 #include "tests/fuzz/server.h"
 

@@ -32,6 +32,7 @@ engine::WorldOptions world_options(std::uint64_t seed, base::Time now) {
   options.local = true;
   options.seed = seed;
   options.mailbox = {.internal_bytes = Overload::kMailboxBytes, .new_work_bytes = Overload::kMailboxBytes};
+  options.cache_bytes = Overload::kCacheBytes;
   options.start = now;
   options.segment_bytes = 1 << 20;
   options.checkpoint_bytes = 4 << 20;
@@ -236,7 +237,7 @@ Window Overload::run(Duration time) {
     const auto figures = world_.history_figures();
     window_.most_calls = std::max(window_.most_calls, calls_);
     window_.most_mailbox_bytes = std::max<std::size_t>(window_.most_mailbox_bytes, figures.mailbox_bytes);
-    window_.most_executions = std::max<std::size_t>(window_.most_executions, figures.executions);
+    window_.most_cached_bytes = std::max<std::size_t>(window_.most_cached_bytes, figures.cached_bytes);
   }
   window_.goodput_per_s = static_cast<double>(good_) / std::chrono::duration<double>(time).count();
   std::ranges::sort(latencies_);

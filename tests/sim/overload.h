@@ -25,13 +25,14 @@ struct Window {
   std::uint64_t late = 0;      // not answered in time
   std::uint64_t other = 0;     // any other error
   base::Duration p99{};        // from start to end, of workflows that ended
-  std::size_t most_calls = 0, most_mailbox_bytes = 0, most_executions = 0;
+  std::size_t most_calls = 0, most_mailbox_bytes = 0, most_cached_bytes = 0;
 };
 
 class Overload {
  public:
   static constexpr std::size_t kMostCalls = 5'000;         // a twentieth of the door's
-  static constexpr std::size_t kMailboxBytes = 3'355'443;  // and of an executor's lane
+  static constexpr std::size_t kMailboxBytes = 3'355'443;  // of an executor's lane,
+  static constexpr std::size_t kCacheBytes = 64 << 20;     // and of loaded executions
 
   explicit Overload(std::uint64_t seed);
   ~Overload();
