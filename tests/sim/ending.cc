@@ -182,7 +182,7 @@ void Simulation::check_indexes() {
   wfs::DescribeNamespaceRequest which;
   which.set_namespace_("default");
   const auto ns = ask_for<wfs::DescribeNamespaceResponse>("DescribeNamespace", which);
-  if (failed() || !ns) return;
+  if (failed() || !ns || !alive_) return;  // it died with the last answer
   const std::uint64_t life = life_;
   std::set<std::string> ready;
   std::map<std::string, Time> wakes;

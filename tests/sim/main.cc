@@ -3,6 +3,10 @@
 //   perdure-sim --seed S            the trace of one seed on stdout, then its hash and what it broke
 //   perdure-sim --runs N [--from S] many seeds, from S on; stops at the first that breaks a rule
 //   perdure-sim --hash S            only the hash of a seed
+//   perdure-sim --crash-points R    reference workload R with a crash at each of its operations of the disk and answers
+//   perdure-sim --reference R --at K --point N
+//                                   the trace of reference workload R that crashes at its Nth operation of the disk
+//                                   (K = 1; 2: and tears it), or before (3) or after (4) its Nth answer
 //   perdure-sim --bug B --runs N    the same with a planted bug (base/planted.h)
 //   perdure-sim --hunt N            every planted bug in turn: the first of N seeds that finds it, as a table
 #include <sys/wait.h>
@@ -26,10 +30,14 @@ struct Arguments {
   std::uint64_t hunt = 0;
   int bug = 0;
   bool hash_only = false;
+  int reference = -1, crash_points = -1;
+  CrashPoint crash;
 };
 
 int one(const Arguments& arguments) {
-  const Outcome outcome = simulate(arguments.seed, arguments.hash_only ? nullptr : stdout);
+  Plan plan = arguments.reference < 0 ? plan_of(arguments.seed) : reference_plan(arguments.reference);
+  plan.crash = arguments.crash;
+  const Outcome outcome = Simulation(plan, arguments.hash_only ? nullptr : stdout).run();
   if (!arguments.hash_only) {
     for (const std::string& violation : outcome.violations) std::printf("broken: %s\n", violation.c_str());
     std::printf("seed %llu: %llu steps, %llu answers, %llu crashes, hash ",
@@ -105,6 +113,28 @@ int many(const Arguments& arguments) {
   return 1;
 }
 
+// Crashes at the first, second, third … point until the workload ends without having come that far.
+int crash_everywhere(int reference) {
+  static constexpr const char* kWhere[] = {"", "operations of the disk", "the same torn", "before answers",
+                                           "after answers"};
+  for (int at = 1; at <= 4; ++at) {
+    Plan plan = reference_plan(reference);
+    for (plan.crash = {static_cast<CrashPoint::At>(at), 1};; ++plan.crash.number) {
+      const Outcome outcome = Simulation(plan).run();
+      if (!outcome.violations.empty()) {
+        for (const std::string& violation : outcome.violations) std::printf("  %s\n", violation.c_str());
+        std::printf("read it with perdure-sim --reference %d --at %d --point %llu\n", reference, at,
+                    static_cast<unsigned long long>(plan.crash.number));
+        return 1;
+      }
+      if (!outcome.reached) break;
+    }
+    std::printf("%s: %llu\n", kWhere[at], static_cast<unsigned long long>(plan.crash.number - 1));
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
 // The first seed that sees the planted bug, on `out`; in a process of its own, which the bug may end.
 void hunt_one(const PlantedBug& bug, std::uint64_t seeds, std::FILE* out) {
   base::plant(bug.bug);
@@ -166,16 +196,27 @@ int run(int argc, char** argv) {
       arguments.bug = static_cast<int>(value);
     else if (name == "--hunt")
       arguments.hunt = value;
+    else if (name == "--reference")
+      arguments.reference = static_cast<int>(value) % kReferences;
+    else if (name == "--crash-points")
+      arguments.crash_points = static_cast<int>(value) % kReferences;
+    else if (name == "--at")
+      arguments.crash.at = static_cast<CrashPoint::At>(value % 5);
+    else if (name == "--point")
+      arguments.crash.number = value;
     else if (name == "--hash") {
       arguments.seed = value;
       arguments.hash_only = true;
     } else
       return std::fprintf(stderr, "perdure-sim: unknown argument %s\n", argv[i]), 2;
   }
-  if (argc % 2 == 0 || (arguments.seed == 0 && arguments.runs == 0 && arguments.hunt == 0))
+  if (argc % 2 == 0 || (arguments.seed == 0 && arguments.runs == 0 && arguments.hunt == 0 &&
+                        arguments.reference < 0 && arguments.crash_points < 0))
     return std::fprintf(stderr,
-                        "perdure-sim --seed S | --runs N [--from S] [--bug B] | --hash S | --hunt N\n"),
+                        "perdure-sim --seed S | --runs N [--from S] [--bug B] | --hash S | --hunt N | "
+                        "--crash-points R | --reference R --at K --point N\n"),
            2;
+  if (arguments.crash_points >= 0) return crash_everywhere(arguments.crash_points);
   if (arguments.hunt > 0) return hunt(arguments.hunt);
   base::plant(static_cast<base::Bug>(arguments.bug));
   return arguments.runs > 0 ? many(arguments) : one(arguments);

@@ -255,6 +255,7 @@ void Worker::beat(wfs::PollActivityTaskQueueResponse task, int beats, bool stops
        [this, task = std::move(task), beats, stops](base::Result<std::string> answer) mutable {
          if (!answer && answer.error().code == base::Code::kNotFound) return;  // it was given up
          if (answer) {
+           parts_.coverage.saw(Feature::kHeartbeat);
            wfs::RecordActivityTaskHeartbeatResponse response;
            response.ParseFromString(*answer);
            if (response.cancel_requested()) {
