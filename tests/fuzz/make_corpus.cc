@@ -1,5 +1,5 @@
-// Writes the seeds of the corpora: make_fuzz_corpus DIRECTORY. The same bytes every time. What fuzzing found beside them has
-// names of its own and is left alone.
+// Writes the seeds of the corpora: make_fuzz_corpus DIRECTORY. The same bytes every time. What fuzzing found
+// beside them has names of its own and is left alone.
 #include <google/protobuf/text_format.h>
 #include <google/protobuf/util/json_util.h>
 #include <nghttp2/nghttp2.h>
@@ -12,9 +12,12 @@
 #include <sstream>
 
 #include "base/check.h"
+#include "examples/fan_out/thumbnails.h"
+#include "examples/hello/hello.h"
+#include "examples/order_saga/order.h"
 #include "proto/internal/record.pb.h"
-#include "sdk/examples/programs.h"
 #include "sdk/tests/fake_server.h"
+#include "sdk/tests/savings.h"
 #include "server/store/local/log_format.h"
 #include "server/store/memory/memory_content.h"
 #include "tests/fuzz/histories_programs.h"
@@ -53,8 +56,9 @@ void each_line(const std::string& file, const std::function<void(const std::stri
 
 std::string with_abbreviations(std::string line) {
   const std::map<std::string, std::string> meanings{
-      {"$START", "StartWorkflowExecution namespace: 'default' workflow_id: 'w' workflow_type { name: 'T' } "
-                 "task_queue { name: 'tq' }"},
+      {"$START",
+       "StartWorkflowExecution namespace: 'default' workflow_id: 'w' workflow_type { name: 'T' } "
+       "task_queue { name: 'tq' }"},
       {"$POLL", "PollWorkflowTaskQueue namespace: 'default' task_queue { name: 'tq' }"},
       {"$DONE", "RespondWorkflowTaskCompleted namespace: 'default' task_token: '@w'"}};
   for (const auto& [name, meaning] : meanings) {
@@ -112,30 +116,35 @@ void tokens(Corpus& corpus) {
   using internal::v1::HistoryToken;
   using internal::v1::TaskToken;
   for (int method = 0; method < 7; ++method) {
-    for (const int of_activity : {0, 0x40}) corpus.add("task_tokens", std::string(1, static_cast<char>(method | of_activity)));
+    for (const int of_activity : {0, 0x40})
+      corpus.add("task_tokens", std::string(1, static_cast<char>(method | of_activity)));
   }
-  for (const char* change : {"nonce: 1", "attempt: 2", "run_id: 'x'", "workflow_id: 'v'", "scheduled_id: 99", "started_id: -1",
-                             "kind: 3 query_id: 'q'", "activity_id: 'a2'", "namespace_id: 'n'"}) {
+  for (const char* change :
+       {"nonce: 1", "attempt: 2", "run_id: 'x'", "workflow_id: 'v'", "scheduled_id: 99", "started_id: -1",
+        "kind: 3 query_id: 'q'", "activity_id: 'a2'", "namespace_id: 'n'"}) {
     corpus.add("task_tokens", std::string(1, 0x42) + from_text<TaskToken>(change));
     corpus.add("task_tokens", std::string(1, 0x00) + from_text<TaskToken>(change));
   }
   corpus.add("task_tokens", "\x06" + from_text<TaskToken>("kind: 3 query_id: 'q'"));
   corpus.add("task_tokens", "\x80token");
-  for (const char head : {'\x00', '\x01', '\x40', '\x02', '\x80'}) corpus.add("page_tokens", std::string(1, head));
-  for (const char* change : {"next_event_id: 1", "next_event_id: 99", "run_id: 'x'", "workflow_id: 'v'", "reverse: true",
-                             "next_event_id: -1", "running: true", "namespace_id: 'n'"}) {
+  for (const char head : {'\x00', '\x01', '\x40', '\x02', '\x80'})
+    corpus.add("page_tokens", std::string(1, head));
+  for (const char* change : {"next_event_id: 1", "next_event_id: 99", "run_id: 'x'", "workflow_id: 'v'",
+                             "reverse: true", "next_event_id: -1", "running: true", "namespace_id: 'n'"}) {
     corpus.add("page_tokens", std::string(1, '\x00') + from_text<HistoryToken>(change));
     corpus.add("page_tokens", std::string(1, '\x01') + from_text<HistoryToken>(change));
   }
   const std::string time("\0\0\x9a\xff\x1e\xd9\x97\x17", 8);
-  for (const char flag : {'0', '1'}) corpus.add("page_tokens", std::string("\x02") + flag + time + time + "run");
+  for (const char flag : {'0', '1'})
+    corpus.add("page_tokens", std::string("\x02") + flag + time + time + "run");
 }
 
 // ---- the store
 
 void log_records(Corpus& corpus) {
   namespace local = store::local;
-  const local::SegmentHeader header{.store_id = 1, .number = 1, .salt = 5, .first = 1, .durable = 0, .file_bytes = 0};
+  const local::SegmentHeader header{
+      .store_id = 1, .number = 1, .salt = 5, .first = 1, .durable = 0, .file_bytes = 0};
   std::string blocks;
   for (int block = 0; block < 3; ++block) {
     local::BlockWriter writer;
@@ -171,7 +180,8 @@ void database_pages(Corpus& corpus) {
       for (int n = 0; n < 4; ++n) bytes.push_back(static_cast<char>(random.next()));
       const std::uint64_t size = 1 + random.below(6);
       bytes.push_back(static_cast<char>(size));
-      for (std::uint64_t n = 0; n < size; ++n) bytes.push_back(random.below(2) == 0 ? '\xff' : static_cast<char>(random.next()));
+      for (std::uint64_t n = 0; n < size; ++n)
+        bytes.push_back(random.below(2) == 0 ? '\xff' : static_cast<char>(random.next()));
     }
     corpus.add("database_pages", bytes);
   }
@@ -247,7 +257,7 @@ void histories_of_everything(Corpus& corpus) {
 
 void histories_of_examples(Corpus& corpus) {
   {
-    FakeServer server(define_workflow<examples::OrderWorkflow>(), examples::Order{"o", {"42", 1}, 5});
+    FakeServer server(define_workflow<shop::OrderWorkflow>(), shop::Order{"o", {"42", 1}, 5});
     server.task();
     server.complete_activity(0, std::string("res"));
     server.task();
@@ -258,7 +268,7 @@ void histories_of_examples(Corpus& corpus) {
     add_history(corpus, server);
   }
   {
-    FakeServer server(define_workflow<examples::AccountWorkflow>(), examples::Account{"a", 3, 0});
+    FakeServer server(define_workflow<savings::Savings>(), savings::Account{"a", 3, 0});
     server.signal("deposit", 5L);
     server.task();
     server.complete_activity(0, std::string("entry"));
@@ -266,12 +276,12 @@ void histories_of_examples(Corpus& corpus) {
     server.task();
     add_history(corpus, server);
   }
-  FakeServer hello(define_workflow<&examples::greet>(), std::string("Ann"));
-  hello.task();
-  add_history(corpus, hello, true);
-  FakeServer thumbs(define_workflow<&examples::thumbnails>(), std::vector<std::string>(12, "u"));
+  FakeServer greeting(define_workflow<&hello::greet>(), std::string("Ann"));
+  greeting.task();
+  add_history(corpus, greeting, true);
+  FakeServer thumbs(define_workflow<&pictures::thumbnails>(), std::vector<std::string>(12, "u"));
   thumbs.task();
-  for (int i = 0; i < 10; ++i) thumbs.complete_activity(i, examples::Thumb{"u", 7});
+  for (int i = 0; i < 10; ++i) thumbs.complete_activity(i, pictures::Thumb{"u", 7});
   thumbs.task();
   add_history(corpus, thumbs);
 }
@@ -294,20 +304,23 @@ class Client {
   }
   ~Client() { nghttp2_session_del(session_); }
 
-  std::int32_t call(const std::string& path, std::string body, const std::map<std::string, std::string>& more = {},
-                    const std::string& method = "POST", const std::string& type = "application/grpc") {
-    std::vector<std::pair<std::string, std::string>> all{
-        {":method", method}, {":scheme", "http"}, {":path", path}, {":authority", "a"}, {"content-type", type}, {"te", "trailers"}};
+  std::int32_t call(const std::string& path, std::string body,
+                    const std::map<std::string, std::string>& more = {}, const std::string& method = "POST",
+                    const std::string& type = "application/grpc") {
+    std::vector<std::pair<std::string, std::string>> all{{":method", method},    {":scheme", "http"},
+                                                         {":path", path},        {":authority", "a"},
+                                                         {"content-type", type}, {"te", "trailers"}};
     all.insert(all.end(), more.begin(), more.end());
     std::vector<nghttp2_nv> headers;
     for (const auto& [name, value] : all) {
       headers.push_back({reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data())),
-                         reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(),
-                         NGHTTP2_NV_FLAG_NONE});
+                         reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())), name.size(),
+                         value.size(), NGHTTP2_NV_FLAG_NONE});
     }
     bodies_.push_back(std::make_unique<Body>(Body{std::move(body)}));
     const nghttp2_data_provider data{{.ptr = bodies_.back().get()}, read};
-    const std::int32_t stream = nghttp2_submit_request(session_, nullptr, headers.data(), headers.size(), &data, nullptr);
+    const std::int32_t stream =
+        nghttp2_submit_request(session_, nullptr, headers.data(), headers.size(), &data, nullptr);
     CHECK(stream > 0);
     flush();
     return stream;
@@ -324,8 +337,8 @@ class Client {
   std::string sent;
 
  private:
-  static ssize_t read(nghttp2_session*, std::int32_t, std::uint8_t* out, std::size_t most, std::uint32_t* flags,
-                      nghttp2_data_source* source, void*) {
+  static ssize_t read(nghttp2_session*, std::int32_t, std::uint8_t* out, std::size_t most,
+                      std::uint32_t* flags, nghttp2_data_source* source, void*) {
     auto& body = *static_cast<Body*>(source->ptr);
     const std::size_t size = std::min(most, body.bytes.size() - body.sent);
     std::copy_n(body.bytes.data() + body.sent, size, out);
@@ -408,9 +421,12 @@ void texts(Corpus& corpus) {
     corpus.add("payloads", std::string(1, static_cast<char>(line[0] - '0')) + line.substr(2));
   });
   for (const char* failure :
-       {"message: 'm' application_failure_info { type: 'T' non_retryable: true details { payloads { data: '1' } } }",
-        "message: 'm' cause { message: 'n' timeout_failure_info { timeout_type: 3 last_heartbeat_details { } } } stack_trace: 's'",
-        "message: 'm' activity_failure_info { activity_id: 'a' retry_state: 5 } cause { canceled_failure_info { details { } } }",
+       {"message: 'm' application_failure_info { type: 'T' non_retryable: true details { payloads { data: "
+        "'1' } } }",
+        "message: 'm' cause { message: 'n' timeout_failure_info { timeout_type: 3 last_heartbeat_details { } "
+        "} } stack_trace: 's'",
+        "message: 'm' activity_failure_info { activity_id: 'a' retry_state: 5 } cause { "
+        "canceled_failure_info { details { } } }",
         "child_workflow_execution_failure_info { namespace: 'n' workflow_execution { workflow_id: 'w' } } "
         "cause { terminated_failure_info { } }",
         "server_failure_info { non_retryable: true }", "reset_workflow_failure_info { }",
