@@ -231,9 +231,10 @@ Window Overload::run(Duration time) {
   good_ = 0;
   bool over = false;
   events_.after(time, [&over] { over = true; });
-  for (std::uint64_t steps = 0; !over; ++steps) {
+  std::uint64_t steps = 0;
+  while (!over) {
     step();
-    if (steps % 64 != 0) continue;
+    if (steps++ % 64 != 0) continue;
     const auto figures = world_.history_figures();
     window_.most_calls = std::max(window_.most_calls, calls_);
     window_.most_mailbox_bytes = std::max<std::size_t>(window_.most_mailbox_bytes, figures.mailbox_bytes);
