@@ -6,9 +6,11 @@
 namespace perdure::base {
 namespace {
 
-constexpr std::int64_t kLook = 1'000'000;       // steady time between two looks at the wall clock
-constexpr std::int64_t kTolerance = 2'000'000;  // by which the wall clock may be behind without being followed
-constexpr std::int64_t kSlower = 10;            // of time that passes, the part that is given up after a step back
+constexpr std::int64_t kLook = 1'000'000;  // steady time between two looks at the wall clock
+// by which the wall clock may be behind without being followed
+constexpr std::int64_t kTolerance = 2'000'000;
+// of time that passes, the part that is given up after a step back
+constexpr std::int64_t kSlower = 10;
 constexpr std::int64_t kMostAtOnce = 5'000'000;
 
 template <class ClockType>
@@ -31,7 +33,8 @@ class SteadyClock : public Clock {
   Time now() const override {
     const std::int64_t steady = steady_();
     std::int64_t looked = looked_.load(std::memory_order_relaxed);
-    if (steady - looked >= kLook && looked_.compare_exchange_strong(looked, steady, std::memory_order_relaxed)) {
+    if (steady - looked >= kLook &&
+        looked_.compare_exchange_strong(looked, steady, std::memory_order_relaxed)) {
       follow_wall(steady, steady - looked);
     }
     raise(last_, steady + offset_.load(std::memory_order_relaxed));

@@ -89,8 +89,9 @@ class CowMap {
 
   // The chunk that holds key, if any does; chunks_.size() when key is greater than all.
   std::size_t chunk_of(const K& key) const {
-    const auto at = std::lower_bound(chunks_.begin(), chunks_.end(), key,
-                                     [](const std::shared_ptr<Chunk>& chunk, const K& k) { return chunk->back().first < k; });
+    const auto at = std::lower_bound(
+        chunks_.begin(), chunks_.end(), key,
+        [](const std::shared_ptr<Chunk>& chunk, const K& k) { return chunk->back().first < k; });
     return static_cast<std::size_t>(at - chunks_.begin());
   }
 
@@ -104,7 +105,8 @@ class CowMap {
     // A chunk that grew at its end is split there: ids mostly ascend, and full chunks are kept full.
     const std::size_t keep = index + 1 == chunks_.size() ? chunk.size() - 1 : chunk.size() / 2;
     const auto middle = chunk.begin() + static_cast<std::ptrdiff_t>(keep);
-    auto rest = std::make_shared<Chunk>(std::make_move_iterator(middle), std::make_move_iterator(chunk.end()));
+    auto rest =
+        std::make_shared<Chunk>(std::make_move_iterator(middle), std::make_move_iterator(chunk.end()));
     chunk.erase(middle, chunk.end());
     chunks_.insert(chunks_.begin() + static_cast<std::ptrdiff_t>(index) + 1, std::move(rest));
   }

@@ -26,7 +26,9 @@ Result<std::unique_ptr<CrashMarks>> CrashMarks::open(const std::string& path) {
   return std::unique_ptr<CrashMarks>(new CrashMarks(static_cast<std::uint64_t*>(place)));
 }
 
-CrashMarks::~CrashMarks() { ::munmap(counters_, kBytes); }
+CrashMarks::~CrashMarks() {
+  ::munmap(counters_, kBytes);
+}
 
 void CrashMarks::set(int which, std::uint64_t number) {
   std::atomic_ref<std::uint64_t> counter(counters_[which]);

@@ -9,7 +9,8 @@ Result<std::string> File::read(std::uint64_t offset, std::size_t size) {
   return bytes;
 }
 
-Status replace_file(Disk& disk, const std::string& directory, const std::string& name, std::string_view bytes) {
+Status replace_file(Disk& disk, const std::string& directory, const std::string& name,
+                    std::string_view bytes) {
   const std::string path = directory + "/" + name;
   {
     TRY(auto file, disk.open(path + ".new", OpenMode::kCreate));

@@ -42,10 +42,10 @@ class File {
 };
 
 enum class OpenMode : std::uint8_t {
-  kRead,        // must exist
-  kReadWrite,   // must exist
-  kCreate,      // created if missing
-  kCreateNew,   // must not exist: ALREADY_EXISTS
+  kRead,       // must exist
+  kReadWrite,  // must exist
+  kCreate,     // created if missing
+  kCreateNew,  // must not exist: ALREADY_EXISTS
 };
 
 class Disk {
@@ -71,7 +71,8 @@ Disk& posix_disk();
 
 // Writes a small file whole: a temporary file beside it, synced, renamed over it, the directory synced. After a crash the old or
 // the new content is there, never a part.
-Status replace_file(Disk& disk, const std::string& directory, const std::string& name, std::string_view bytes);
+Status replace_file(Disk& disk, const std::string& directory, const std::string& name,
+                    std::string_view bytes);
 // The whole content of a file.
 Result<std::string> read_file(Disk& disk, const std::string& path);
 

@@ -65,6 +65,7 @@ class Executor {
 };
 
 // Starts a thread that runs the loop; the destructor finishes the queued tasks, drops the timers, and joins.
-std::unique_ptr<Executor> make_thread_executor(std::string name, const Clock& clock, ExecutorLimits limits = {});
+std::unique_ptr<Executor> make_thread_executor(std::string name, const Clock& clock,
+                                               ExecutorLimits limits = {});
 
 }  // namespace perdure::base

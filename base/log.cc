@@ -39,9 +39,11 @@ std::string shown(Time time) {
 std::size_t character(std::string_view text, std::size_t at) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(at);
-  const std::size_t size = first < 0x80 ? 1 : first >= 0xC2 && first < 0xE0 ? 2 : first >= 0xE0 && first < 0xF0 ? 3
-                                          : first >= 0xF0 && first < 0xF5   ? 4
-                                                                            : 0;
+  const std::size_t size = first < 0x80                    ? 1
+                           : first >= 0xC2 && first < 0xE0 ? 2
+                           : first >= 0xE0 && first < 0xF0 ? 3
+                           : first >= 0xF0 && first < 0xF5 ? 4
+                                                           : 0;
   if (size == 0 || at + size > text.size()) return 0;
   for (std::size_t i = 1; i < size; ++i) {
     if ((byte(at + i) & 0xC0) != 0x80) return 0;
@@ -76,7 +78,8 @@ void append_quoted(std::string& line, std::string_view text) {
 bool plain(std::string_view text) {
   if (text.empty()) return false;
   for (const char c : text) {
-    if (c <= ' ' || c == '=' || c == '"' || c == '\\' || c == 0x7F) return false;  // char is signed: beyond ASCII is quoted
+    if (c <= ' ' || c == '=' || c == '"' || c == '\\' || c == 0x7F)
+      return false;  // char is signed: beyond ASCII is quoted
   }
   return true;
 }

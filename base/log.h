@@ -55,7 +55,7 @@ inline bool logs(LogLevel level) {
 
 }  // namespace perdure::base
 
-#define LOG(level, ...)                                      \
-  (::perdure::base::logs(::perdure::base::LogLevel::level)   \
+#define LOG(level, ...)                                                           \
+  (::perdure::base::logs(::perdure::base::LogLevel::level)                        \
        ? ::perdure::base::log_line(::perdure::base::LogLevel::level, __VA_ARGS__) \
        : static_cast<void>(0))

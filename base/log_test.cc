@@ -36,7 +36,8 @@ class LogTest : public testing::Test {
 
 TEST_F(LogTest, TextIsTimeLevelEventAndFields) {
   start(LogLevel::kInfo, LogFormat::kText);
-  LOG(kInfo, "recovered", {{"groups", 12}, {"whole", true}, {"directory", "/a b"}, {"id", "wörk=1\n"}, {"none", ""}});
+  LOG(kInfo, "recovered",
+      {{"groups", 12}, {"whole", true}, {"directory", "/a b"}, {"id", "wörk=1\n"}, {"none", ""}});
   EXPECT_EQ(written(),
             "time=2023-11-14T22:13:20.123Z level=INFO msg=recovered groups=12 whole=true directory=\"/a b\" "
             "id=\"wörk=1\\n\" none=\"\"\n");

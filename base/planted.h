@@ -13,7 +13,7 @@ enum class Bug : int {
   kAckBeforeSync = 1,          // E1: an answer leaves as soon as it is decided
   kReadDoesNotWait = 2,        // E1: a history shows what is not durable
   kErrorDoesNotWait = 3,       // E1: "exists" and "not there" leave before what they say is durable
-  kFailedSyncIgnored = 4,      // E2: a group whose sync failed counts as durable, and later ones follow (no fence)
+  kFailedSyncIgnored = 4,      // E2: a group whose sync failed counts as durable; later ones follow
   kCursorPassesUnwritten = 5,  // E3: the cursor of the projection passes what is not in it
   kDropLastRecord = 6,         // E4: the last record of a group is not written
   kReuseEventId = 7,           // E4: an event that was buffered gets the id of the one before
@@ -50,10 +50,16 @@ enum class Bug : int {
 
 #ifndef PERDURE_RELEASE
 inline Bug planted_bug = Bug::kNone;
-inline void plant(Bug bug) { planted_bug = bug; }
-inline bool planted(Bug bug) { return planted_bug == bug; }
+inline void plant(Bug bug) {
+  planted_bug = bug;
+}
+inline bool planted(Bug bug) {
+  return planted_bug == bug;
+}
 #else
-constexpr bool planted(Bug) { return false; }
+constexpr bool planted(Bug) {
+  return false;
+}
 #endif
 
 }  // namespace perdure::base

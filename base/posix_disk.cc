@@ -37,7 +37,8 @@ class PosixFile : public File {
   Result<std::size_t> read_into(std::uint64_t offset, std::span<char> out) override {
     std::size_t got = 0;
     while (got < out.size()) {
-      const ssize_t n = ::pread(descriptor_, out.data() + got, out.size() - got, static_cast<off_t>(offset + got));
+      const ssize_t n =
+          ::pread(descriptor_, out.data() + got, out.size() - got, static_cast<off_t>(offset + got));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return failed("read", path_, errno);
       if (n == 0) break;
@@ -100,9 +101,10 @@ int open_flags(OpenMode mode) {
 
 std::string network_name(std::uint64_t magic) {
   static constexpr std::pair<std::uint64_t, const char*> kNames[] = {
-      {NFS_SUPER_MAGIC, "nfs"}, {SMB_SUPER_MAGIC, "smb"},  {CIFS_SUPER_MAGIC, "cifs"}, {SMB2_SUPER_MAGIC, "smb2"},
-      {CODA_SUPER_MAGIC, "coda"}, {AFS_SUPER_MAGIC, "afs"}, {CEPH_SUPER_MAGIC, "ceph"}, {OCFS2_SUPER_MAGIC, "ocfs2"},
-      {NCP_SUPER_MAGIC, "ncp"}, {0x0BD00BD0, "lustre"}, {0x01161970, "gfs2"}, {0x47504653, "gpfs"}};
+      {NFS_SUPER_MAGIC, "nfs"},   {SMB_SUPER_MAGIC, "smb"},     {CIFS_SUPER_MAGIC, "cifs"},
+      {SMB2_SUPER_MAGIC, "smb2"}, {CODA_SUPER_MAGIC, "coda"},   {AFS_SUPER_MAGIC, "afs"},
+      {CEPH_SUPER_MAGIC, "ceph"}, {OCFS2_SUPER_MAGIC, "ocfs2"}, {NCP_SUPER_MAGIC, "ncp"},
+      {0x0BD00BD0, "lustre"},     {0x01161970, "gfs2"},         {0x47504653, "gpfs"}};
   for (const auto& [number, name] : kNames) {
     if (number == magic) return name;
   }
@@ -165,7 +167,8 @@ class PosixDisk : public Disk {
       if (errno != EWOULDBLOCK) return failed("lock", path, errno);
       TRY(std::string owner, file->read(0, 32));
       owner.erase(std::ranges::find_if_not(owner, [](char c) { return c >= '0' && c <= '9'; }), owner.end());
-      return fail(Code::kFailedPrecondition, path + " is locked by process " + (owner.empty() ? "unknown" : owner));
+      return fail(Code::kFailedPrecondition,
+                  path + " is locked by process " + (owner.empty() ? "unknown" : owner));
     }
     TRY_VOID(file->truncate(0));
     TRY_VOID(file->write(0, std::to_string(::getpid()) + "\n"));

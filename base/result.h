@@ -27,7 +27,7 @@ enum class Code : std::uint8_t {
   kUnimplemented = 12,
   kInternal = 13,
   kUnavailable = 14,
-  kDataLoss = 15,  // inside the server also: a rule of one execution is broken (Corrupt); that id is quarantined
+  kDataLoss = 15,  // inside the server: a rule of one execution is broken; its id is quarantined
   kUnauthenticated = 16,
 };
 
@@ -55,8 +55,8 @@ inline std::unexpected<Error> invalid_argument(std::string message) {
 // TRY(auto x, expr): x = *expr, or returns the error. TRY_VOID(expr): returns the error, if any.
 #define PERDURE_CONCAT_(a, b) a##b
 #define PERDURE_CONCAT(a, b) PERDURE_CONCAT_(a, b)
-#define TRY_(tmp, decl, expr)                           \
-  auto tmp = (expr);                                    \
+#define TRY_(tmp, decl, expr)                               \
+  auto tmp = (expr);                                        \
   if (!tmp) return std::unexpected(std::move(tmp).error()); \
   decl = std::move(*tmp)
 #define TRY(decl, expr) TRY_(PERDURE_CONCAT(try_result_, __LINE__), decl, expr)

@@ -1,8 +1,8 @@
 #include "base/signals.h"
 
+#include <unistd.h>
 #include <csignal>
 #include <ctime>
-#include <unistd.h>
 
 namespace perdure::base {
 namespace {
@@ -26,12 +26,15 @@ void block_stop_signals() {
 std::optional<int> wait_for_stop_signal(Duration timeout) {
   const sigset_t set = stop_signals();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
-  const timespec wait{static_cast<std::time_t>(seconds.count()), static_cast<long>((timeout - seconds).count())};
+  const timespec wait{static_cast<std::time_t>(seconds.count()),
+                      static_cast<long>((timeout - seconds).count())};
   const int signal = sigtimedwait(&set, nullptr, &wait);
   if (signal < 0) return std::nullopt;
   return signal;
 }
 
-void raise_stop() { kill(getpid(), SIGTERM); }
+void raise_stop() {
+  kill(getpid(), SIGTERM);
+}
 
 }  // namespace perdure::base

@@ -18,8 +18,8 @@ constexpr std::size_t kSector = 512;
 // A change of a file that no sync has made durable yet.
 struct Change {
   std::uint64_t offset = 0;
-  std::string bytes;                      // written at offset
-  std::optional<std::uint64_t> resize;    // or: the new size
+  std::string bytes;                    // written at offset
+  std::optional<std::uint64_t> resize;  // or: the new size
 };
 
 void write_at(std::string& content, std::uint64_t offset, std::string_view bytes) {
@@ -139,8 +139,13 @@ struct SimDisk::State {
 
 class SimFile : public File {
  public:
-  SimFile(std::shared_ptr<SimDisk::State> disk, std::shared_ptr<Inode> inode, std::string path, bool writable, bool lock)
-      : disk_(std::move(disk)), inode_(std::move(inode)), path_(std::move(path)), writable_(writable), lock_(lock),
+  SimFile(std::shared_ptr<SimDisk::State> disk, std::shared_ptr<Inode> inode, std::string path, bool writable,
+          bool lock)
+      : disk_(std::move(disk)),
+        inode_(std::move(inode)),
+        path_(std::move(path)),
+        writable_(writable),
+        lock_(lock),
         life_(disk_->life) {}
   ~SimFile() override {
     std::lock_guard guard(disk_->mutex);
@@ -200,7 +205,8 @@ class SimFile : public File {
 
  private:
   Status usable() const {
-    if (life_ != disk_->life || disk_->stopped()) return fail(Code::kUnavailable, path_ + ": the simulated disk has stopped");
+    if (life_ != disk_->life || disk_->stopped())
+      return fail(Code::kUnavailable, path_ + ": the simulated disk has stopped");
     return {};
   }
   Status usable_for_writing() const {
@@ -300,8 +306,12 @@ void SimDisk::stop_at(std::uint64_t n, bool tear) {
   state_->tear = tear;
 }
 
-void SimDisk::fail_next_sync() { state_->fail_sync = true; }
-void SimDisk::hold_syncs() { state_->holding = true; }
+void SimDisk::fail_next_sync() {
+  state_->fail_sync = true;
+}
+void SimDisk::hold_syncs() {
+  state_->holding = true;
+}
 
 void SimDisk::release_syncs() {
   std::unique_lock guard(state_->mutex);
@@ -316,7 +326,9 @@ void SimDisk::release_syncs() {
   for (auto& [inode, done] : held) done({});
 }
 
-void SimDisk::set_capacity(std::uint64_t bytes) { state_->capacity = bytes; }
+void SimDisk::set_capacity(std::uint64_t bytes) {
+  state_->capacity = bytes;
+}
 
 void SimDisk::flip(const std::string& path, std::uint64_t offset, std::uint8_t mask) {
   std::lock_guard guard(state_->mutex);
@@ -327,12 +339,22 @@ void SimDisk::flip(const std::string& path, std::uint64_t offset, std::uint8_t m
   }
 }
 
-void SimDisk::set_network_file_system(std::string name) { state_->network = std::move(name); }
+void SimDisk::set_network_file_system(std::string name) {
+  state_->network = std::move(name);
+}
 
-std::uint64_t SimDisk::operations() const { return state_->operations; }
-std::uint64_t SimDisk::writes() const { return state_->writes; }
-std::uint64_t SimDisk::bytes_written() const { return state_->bytes; }
-std::uint64_t SimDisk::syncs() const { return state_->syncs; }
+std::uint64_t SimDisk::operations() const {
+  return state_->operations;
+}
+std::uint64_t SimDisk::writes() const {
+  return state_->writes;
+}
+std::uint64_t SimDisk::bytes_written() const {
+  return state_->bytes;
+}
+std::uint64_t SimDisk::syncs() const {
+  return state_->syncs;
+}
 std::uint64_t SimDisk::size_of(const std::string& path) const {
   std::lock_guard guard(state_->mutex);
   auto found = state_->entries.find(path);
@@ -350,7 +372,8 @@ Result<std::unique_ptr<File>> SimDisk::open(const std::string& path, OpenMode mo
   if (missing && (mode == OpenMode::kRead || mode == OpenMode::kReadWrite)) {
     return fail(Code::kNotFound, "open " + path + ": No such file or directory");
   }
-  if (!missing && mode == OpenMode::kCreateNew) return fail(Code::kAlreadyExists, "open " + path + ": File exists");
+  if (!missing && mode == OpenMode::kCreateNew)
+    return fail(Code::kAlreadyExists, "open " + path + ": File exists");
   if (missing) {
     TRY_VOID(state_->change());
     state_->change_entries({parent_of(path), {{path, std::make_shared<Inode>()}}});
@@ -380,7 +403,8 @@ bool SimDisk::exists(const std::string& path) {
 // Directories are durable at once: what a store does in them is what is tested.
 Status SimDisk::make_directory(const std::string& path) {
   std::lock_guard guard(state_->mutex);
-  if (state_->entries.contains(path)) return fail(Code::kAlreadyExists, "make directory " + path + ": File exists");
+  if (state_->entries.contains(path))
+    return fail(Code::kAlreadyExists, "make directory " + path + ": File exists");
   TRY_VOID(state_->change());
   state_->directories.insert(path);
   return {};
@@ -389,7 +413,8 @@ Status SimDisk::make_directory(const std::string& path) {
 Status SimDisk::rename(const std::string& from, const std::string& to) {
   std::lock_guard guard(state_->mutex);
   auto found = state_->entries.find(from);
-  if (found == state_->entries.end()) return fail(Code::kNotFound, "rename " + from + ": No such file or directory");
+  if (found == state_->entries.end())
+    return fail(Code::kNotFound, "rename " + from + ": No such file or directory");
   TRY_VOID(state_->change());
   state_->change_entries({parent_of(to), {{to, found->second}, {from, nullptr}}});
   return {};
@@ -397,7 +422,8 @@ Status SimDisk::rename(const std::string& from, const std::string& to) {
 
 Status SimDisk::remove(const std::string& path) {
   std::lock_guard guard(state_->mutex);
-  if (!state_->entries.contains(path)) return fail(Code::kNotFound, "remove " + path + ": No such file or directory");
+  if (!state_->entries.contains(path))
+    return fail(Code::kNotFound, "remove " + path + ": No such file or directory");
   TRY_VOID(state_->change());
   state_->change_entries({parent_of(path), {{path, nullptr}}});
   return {};
@@ -431,6 +457,8 @@ Result<std::uint64_t> SimDisk::free_bytes(const std::string&) {
   return used >= state_->capacity ? 0 : state_->capacity - used;
 }
 
-std::string SimDisk::network_file_system(const std::string&) { return state_->network; }
+std::string SimDisk::network_file_system(const std::string&) {
+  return state_->network;
+}
 
 }  // namespace perdure::base

@@ -21,7 +21,7 @@ namespace perdure::base {
 enum class Crash : std::uint8_t {
   kKeepAll,       // only the process died: the page cache survives
   kDropUnsynced,  // power loss, nothing unsynced got out
-  kRandom,        // power loss: each unsynced write and directory entry got out or not; a write may be torn at a sector (512 bytes)
+  kRandom,        // power loss: each unsynced write and entry got out or not, or torn at a sector
 };
 
 class SimDisk : public Disk {
@@ -37,20 +37,21 @@ class SimDisk : public Disk {
   // Operations that change something are counted (writes, truncations, allocations, syncs, directory changes). From number `n` on
   // (the first is 1) everything fails UNAVAILABLE until crash(); if `tear`, a write that is number n gets half through.
   void stop_at(std::uint64_t n, bool tear = false);
-  void fail_next_sync();                    // of a file: EIO once
-  void hold_syncs();                        // sync_then keeps its callback; sync() is not held
-  void release_syncs();                     // runs the held callbacks, in order
-  void set_capacity(std::uint64_t bytes);   // RESOURCE_EXHAUSTED beyond; free_bytes() tells it
-  void flip(const std::string& path, std::uint64_t offset, std::uint8_t mask = 0x01);  // in what is read and what is durable
+  void fail_next_sync();                   // of a file: EIO once
+  void hold_syncs();                       // sync_then keeps its callback; sync() is not held
+  void release_syncs();                    // runs the held callbacks, in order
+  void set_capacity(std::uint64_t bytes);  // RESOURCE_EXHAUSTED beyond; free_bytes() tells it
+  // in what is read and what is durable
+  void flip(const std::string& path, std::uint64_t offset, std::uint8_t mask = 0x01);
   void set_network_file_system(std::string name);
 
   // ---- counters, since construction ----
-  std::uint64_t operations() const;         // those of stop_at
+  std::uint64_t operations() const;  // those of stop_at
   std::uint64_t writes() const;
   std::uint64_t bytes_written() const;
-  std::uint64_t syncs() const;              // of files
+  std::uint64_t syncs() const;                           // of files
   std::uint64_t size_of(const std::string& path) const;  // 0 when missing
-  std::uint64_t used() const;               // bytes of all files
+  std::uint64_t used() const;                            // bytes of all files
 
   Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override;
   Result<std::vector<std::string>> list(const std::string& directory) override;

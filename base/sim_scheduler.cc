@@ -21,7 +21,8 @@ class SimExecutor : public Executor {
   bool post(Lane lane, std::size_t bytes, Task task) override {
     const int index = static_cast<int>(lane);
     const std::size_t limit = lane == Lane::kInternal ? limits_.internal_bytes : limits_.new_work_bytes;
-    if (lane != Lane::kCompletion && held_bytes_[index] > 0 && held_bytes_[index] + bytes > limit) return false;
+    if (lane != Lane::kCompletion && held_bytes_[index] > 0 && held_bytes_[index] + bytes > limit)
+      return false;
     held_bytes_[index] += bytes;
     if (lanes_[0].empty() && lanes_[1].empty() && lanes_[2].empty()) ++wakes_;
     lanes_[index].emplace_back(std::move(task), bytes);
@@ -144,7 +145,9 @@ bool SimScheduler::step(Random& random) {
   return true;
 }
 
-void SimScheduler::set_cost(std::function<Cost(const std::string& executor)> cost) { cost_ = std::move(cost); }
+void SimScheduler::set_cost(std::function<Cost(const std::string& executor)> cost) {
+  cost_ = std::move(cost);
+}
 
 void SimScheduler::hold(const std::string& name, Time until) {
   for (SimExecutor* executor : executors_) {

@@ -137,7 +137,8 @@ class ThreadLoop : public Interface {
     std::unique_lock lock(mutex_);
     if (empty() && !stopping_) {
       const Time next = timers_.empty() ? kNever : timers_.begin()->first.first;
-      const Duration most = next == kNever ? kForever : std::min<Duration>(next - clock_.now(), kLongestSleep);
+      const Duration most =
+          next == kNever ? kForever : std::min<Duration>(next - clock_.now(), kLongestSleep);
       if (most > Duration::zero()) {
         sleeping_ = true;
         sleep(lock, most);

@@ -157,10 +157,11 @@ json as_json(const ParkedFigures& f) {
 
 base::Result<json> overload(const Settings& settings) {
   const Meter meter(settings.server_pid, settings.metrics);
-  OverloadOptions options{.address = settings.address,
-                          .name_space = settings.name_space,
-                          .run_name = "overload-" + std::to_string(base::system_clock().now().time_since_epoch().count()),
-                          .window = of_seconds(settings.seconds)};
+  OverloadOptions options{
+      .address = settings.address,
+      .name_space = settings.name_space,
+      .run_name = "overload-" + std::to_string(base::system_clock().now().time_since_epoch().count()),
+      .window = of_seconds(settings.seconds)};
   options.idle = settings.idle;
   options.stalled = settings.stalled;
   options.times = settings.times;

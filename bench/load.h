@@ -36,8 +36,9 @@ struct Figures {
   std::map<std::string, double> cpu_us_by_thread;  // per unit, by the names of the server's threads
   std::optional<double> fsyncs;                    // per unit, as the server counts them
   std::optional<double> log_bytes;                 // the same
-  std::optional<double> wakes;                     // the same: of sleeping threads, by what was posted to them
-  double rss_mib = 0;                              // at the end of the window
+  // the same: of sleeping threads, by what was posted to them
+  std::optional<double> wakes;
+  double rss_mib = 0;             // at the end of the window
   std::size_t unfinished = 0;     // units that did not end within 15 s after the last one was begun
   std::size_t worker_errors = 0;  // calls of the worker that failed
   std::string last_worker_error;

@@ -18,10 +18,15 @@ namespace wf = temporal::api::workflowservice::v1;
 namespace enums = temporal::api::enums::v1;
 constexpr base::Duration kTurn = std::chrono::milliseconds(1);
 constexpr base::Duration kPatience = std::chrono::seconds(10);  // the SDKs' default
-constexpr base::Duration kFirstPause = std::chrono::milliseconds(200), kLongestPause = std::chrono::seconds(2);
+constexpr base::Duration kFirstPause = std::chrono::milliseconds(200),
+                         kLongestPause = std::chrono::seconds(2);
 
-base::Time now() { return base::system_clock().now(); }
-double seconds(base::Duration duration) { return std::chrono::duration<double>(duration).count(); }
+base::Time now() {
+  return base::system_clock().now();
+}
+double seconds(base::Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 // Clients that start workflows, and the worker that ends them.
 class Crowd {
@@ -49,9 +54,10 @@ class Crowd {
     closed_ += again;
     const std::string id = options_.run_name + "-" + std::to_string(++last_);
     begun_.emplace(id, Begun{now(), again});
-    start_workflow(api_, last_, id, "overload", options_.run_name, [this, id](const base::Result<std::string>& run_id) {
-      if (!run_id) not_started(id, run_id.error());
-    });
+    start_workflow(api_, last_, id, "overload", options_.run_name,
+                   [this, id](const base::Result<std::string>& run_id) {
+                     if (!run_id) not_started(id, run_id.error());
+                   });
   }
   void turn() {
     api_.client().turn(kTurn);
@@ -98,10 +104,12 @@ class Crowd {
     request.set_identity("perdure-bench-worker");
     api_.call<wf::PollWorkflowTaskQueueResponse>(
         connection, path::kPollWorkflowTask, request, kPollTimeout, [this, connection, pause](auto reply) {
-          if (!reply) return later(pause, [=, this] { poll(connection, std::min(2 * pause, kLongestPause)); });
+          if (!reply)
+            return later(pause, [=, this] { poll(connection, std::min(2 * pause, kLongestPause)); });
           poll(connection, kFirstPause);
           if (!(*reply)->task_token().empty())
-            complete(connection, (*reply)->task_token(), (*reply)->workflow_execution().workflow_id(), kFirstPause);
+            complete(connection, (*reply)->task_token(), (*reply)->workflow_execution().workflow_id(),
+                     kFirstPause);
         });
   }
   void complete(std::size_t connection, std::string token, std::string id, base::Duration pause) {
@@ -135,7 +143,8 @@ class Crowd {
 };
 
 // `per_second` starts; 0: only what keep_in_flight() keeps up.
-base::Status load(Crowd& crowd, const Meter& meter, double per_second, base::Duration time, OverloadWindow& window) {
+base::Status load(Crowd& crowd, const Meter& meter, double per_second, base::Duration time,
+                  OverloadWindow& window) {
   TRY(const auto from, meter.read());
   window.offered_per_s = per_second;
   crowd.open(window);
@@ -171,21 +180,23 @@ base::Status start_large(Api& api, const std::string& id) {
   request.mutable_task_queue()->set_name(id);
   request.mutable_input()->add_payloads()->set_data(std::string(64 << 10, 'x'));
   std::optional<base::Status> answered;
-  api.call<wf::StartWorkflowExecutionResponse>(0, path::kStartWorkflow, request, kCallTimeout, [&](auto reply) {
-    answered = reply ? base::Status() : base::Status(std::unexpected(reply.error()));
-  });
+  api.call<wf::StartWorkflowExecutionResponse>(
+      0, path::kStartWorkflow, request, kCallTimeout,
+      [&](auto reply) { answered = reply ? base::Status() : base::Status(std::unexpected(reply.error())); });
   while (!answered) api.client().turn(kTurn);
   return *answered;
 }
 
 // Sends what is asked and reads nothing ever after.
-base::Status stall(GrpcClient& client, const std::string& name_space, const std::string& id, std::size_t questions) {
+base::Status stall(GrpcClient& client, const std::string& name_space, const std::string& id,
+                   std::size_t questions) {
   Api api(client, name_space);
   wf::GetWorkflowExecutionHistoryRequest request;
   request.set_namespace_(name_space);
   request.mutable_execution()->set_workflow_id(id);
   for (std::size_t i = 0; i < questions * client.connections(); ++i) {
-    api.call<wf::GetWorkflowExecutionHistoryResponse>(i, path::kGetHistory, request, kCallTimeout, [](auto) {});
+    api.call<wf::GetWorkflowExecutionHistoryResponse>(i, path::kGetHistory, request, kCallTimeout,
+                                                      [](auto) {});
   }
   client.turn(base::Duration::zero());
   return {};

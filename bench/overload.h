@@ -17,9 +17,10 @@ struct OverloadOptions {
   std::string address, name_space, run_name;
   std::size_t in_flight = 128, pollers = 32, connections = 4;  // of the clients that are measured
   std::size_t idle = 5'000;                                    // connections
-  std::size_t stalled = 20;                                    // clients, each of which asks `questions` times
-  std::size_t questions = 50;                                  // for a history of 64 KiB
-  double times = 2;                                            // of what the server can do
+  // clients, each of which asks `questions` times
+  std::size_t stalled = 20;
+  std::size_t questions = 50;  // for a history of 64 KiB
+  double times = 2;            // of what the server can do
   base::Duration window = std::chrono::seconds(5);
 };
 

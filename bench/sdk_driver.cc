@@ -70,8 +70,8 @@ int make_history(const std::string& file, int length) {
   request.set_namespace_("default");
   request.mutable_execution()->set_workflow_id("chain");
   do {
-    auto page = client.connection()->call<service::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory",
-                                                                                       request);
+    auto page = client.connection()->call<service::GetWorkflowExecutionHistoryResponse>(
+        "GetWorkflowExecutionHistory", request);
     for (auto& event : *page.mutable_history()->mutable_events()) *history.add_events() = std::move(event);
     request.set_next_page_token(page.next_page_token());
   } while (!request.next_page_token().empty());
@@ -90,7 +90,8 @@ int replay(const std::string& file, double seconds) {
   Replayer replayer;
   replayer.add<&chain>();
   long events = 0;
-  const base::Time end = base::system_clock().now() + std::chrono::microseconds(static_cast<long>(seconds * 1e6));
+  const base::Time end =
+      base::system_clock().now() + std::chrono::microseconds(static_cast<long>(seconds * 1e6));
   while (base::system_clock().now() < end) {
     if (const auto wrong = replayer.replay(bytes)) {
       std::fprintf(stderr, "%s\n", wrong->c_str());

@@ -17,7 +17,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ALLOW = "tools/lint_allow.txt"
 
-MAX_LINE = 132  # ./dev fmt breaks at 110
+FORMATTER = "clang-format-19"
+MAX_LINE = 132  # ./dev fmt breaks code at 110
 MAX_FUNCTION = 70
 MAX_FILE = 800
 
@@ -257,6 +258,23 @@ CHECKS = (check_lengths, check_determinism, check_core, check_arrows, check_head
           check_links)
 
 
+def unformatted(paths):
+    """C++ files that `./dev fmt` would change."""
+    sources = [path for path in paths if path.endswith(CPP)]
+    if not sources:
+        return
+    try:
+        told = subprocess.run([FORMATTER, "--dry-run", *sources], cwd=ROOT, capture_output=True, text=True, check=False).stderr
+    except FileNotFoundError:
+        yield Finding(ALLOW, 1, "format", f"{FORMATTER} is missing: `./dev lint` installs it")
+        return
+    first = {}
+    for path, line in re.findall(r"^(.+?):(\d+):\d+: (?:warning|error): ", told, re.MULTILINE):
+        first.setdefault(path, int(line))
+    for path, line in first.items():
+        yield Finding(path, line, "format", "not as `./dev fmt` leaves it")
+
+
 def read_allowed():
     """[(path pattern, rule, line number)] of the exceptions; those without a reason are findings."""
     allowed, findings = [], []
@@ -293,6 +311,7 @@ def run(paths, complete):
                 if excuse is None:
                     findings.append(finding)
                 used.add(excuse)
+    findings += unformatted(files)
     if complete:
         findings += [Finding(ALLOW, number, "allow", f"nothing needs this: {pattern} {rule}")
                      for pattern, rule, number in allowed if number not in used]

@@ -25,6 +25,13 @@ class Rules(unittest.TestCase):
     def cpp(self, code, path="server/history/shard.cc"):
         return self.rules(path, code)
 
+    def test_format(self):
+        (lint.ROOT / ".clang-format").write_text("BasedOnStyle: Google\n")
+        for name, code in (("good.cc", "int f() { return 1; }\n"), ("bad.cc", "int a;\nint  f(){return 1;}\n")):
+            (lint.ROOT / name).write_text(code)
+        found = list(lint.unformatted(["good.cc", "bad.cc", "notes.md"]))
+        self.assertEqual([(finding.path, finding.line) for finding in found], [("bad.cc", 2)])
+
     def test_determinism(self):
         for code, rule in (("std::thread t;", "thread"), ("std::jthread t;", "thread"), ("std::mutex m;", "mutex"),
                            ("std::scoped_lock l(m);", "mutex"), ("std::condition_variable c;", "mutex"),

@@ -14,6 +14,7 @@ int main(int count, char** arguments) {
 
   const std::string name = count > 1 ? arguments[1] : "world";
   perdure::Client client = server.client();
-  const std::string greeting = client.execute<&hello::greet>({.id = "hello-1", .task_queue = "greetings"}, name);
+  const std::string greeting =
+      client.execute<&hello::greet>({.id = "hello-1", .task_queue = "greetings"}, name);
   std::puts(greeting.c_str());
 }

@@ -11,8 +11,10 @@ class Orders : public ::testing::Test {
   Orders() {
     env.add<OrderWorkflow>();
     env.mock<&Inventory::reserve>([](std::string order) { return "shelf of " + order; });
-    env.mock<&Inventory::release>([this](std::string reservation) { undone.push_back("release " + reservation); });
-    env.mock<&Payments::charge>([](Card card, int cents) { return Receipt{"paid by " + card.number, cents}; });
+    env.mock<&Inventory::release>(
+        [this](std::string reservation) { undone.push_back("release " + reservation); });
+    env.mock<&Payments::charge>(
+        [](Card card, int cents) { return Receipt{"paid by " + card.number, cents}; });
     env.mock<&Payments::refund>([this](std::string receipt) { undone.push_back("refund " + receipt); });
     env.mock<&ship>([](std::string, std::string) { return std::string("van 7"); });
   }

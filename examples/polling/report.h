@@ -13,8 +13,8 @@ using namespace perdure;
 
 struct Reports {
   virtual ~Reports() = default;
-  virtual std::string order(std::string title) = 0;                     // a number to ask with
-  virtual std::optional<std::string> look(std::string number) = 0;     // nothing: not yet
+  virtual std::string order(std::string title) = 0;                 // a number to ask with
+  virtual std::optional<std::string> look(std::string number) = 0;  // nothing: not yet
 };
 
 // Seconds: the activity itself asks, heartbeats, and goes on where it was when it is started again.

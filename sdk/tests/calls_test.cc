@@ -88,7 +88,8 @@ class AnsweringTransport final : public client::Transport {
 };
 
 Client client_over(std::unique_ptr<client::Transport> transport, ClientOptions options = {}) {
-  return detail::ClientAccess::make(std::make_shared<detail::Connection>(std::move(options), std::move(transport)));
+  return detail::ClientAccess::make(
+      std::make_shared<detail::Connection>(std::move(options), std::move(transport)));
 }
 template <class Message>
 Message parsed(const std::string& bytes) {
@@ -164,7 +165,8 @@ TEST(AsyncCalls, an_update_is_asked_for_until_it_has_ended) {
   const AsyncClient client = client_over(std::make_unique<HoldingTransport>(held)).async();
   Pending<int> turned = client.handle<Door>("door").update<&Door::turn>(1);
   const auto first = held.take(1).front();
-  first.done(service::UpdateWorkflowExecutionResponse().SerializeAsString());  // the server's patience was over
+  // the server's patience was over
+  first.done(service::UpdateWorkflowExecutionResponse().SerializeAsString());
   const auto second = held.take(1).front();
   EXPECT_EQ(first.request, second.request);
   second.done(base::fail(base::Code::kNotFound, "it is gone"));
@@ -212,7 +214,8 @@ class Contended {
     }
     last_ = parsed<service::UpdateScheduleRequest>(request);
     EXPECT_EQ(last_.conflict_token(), std::to_string(updates_));
-    if (++updates_ <= conflicts_) return base::fail(base::Code::kFailedPrecondition, "mismatched conflict token");
+    if (++updates_ <= conflicts_)
+      return base::fail(base::Code::kFailedPrecondition, "mismatched conflict token");
     return service::UpdateScheduleResponse().SerializeAsString();
   }
   int updates() const { return updates_; }
@@ -226,9 +229,10 @@ class Contended {
 };
 
 ScheduleHandle schedule_of(Contended& contended) {
-  return client_over(std::make_unique<AnsweringTransport>([&](const std::string& method, const std::string& request) {
-           return contended.answer(method, request);
-         }))
+  return client_over(
+             std::make_unique<AnsweringTransport>([&](const std::string& method, const std::string& request) {
+               return contended.answer(method, request);
+             }))
       .schedules()
       .handle("hourly");
 }
@@ -265,8 +269,10 @@ TEST(ScheduleUpdates, leave_alone_what_this_sdk_does_not_show) {
 // ---- calls that block, in workflow code
 
 Client& client_of_test() {
-  static Client client = client_over(std::make_unique<AnsweringTransport>(
-      [](const std::string&, const std::string&) { return base::fail(base::Code::kNotFound, "nobody is here"); }));
+  static Client client =
+      client_over(std::make_unique<AnsweringTransport>([](const std::string&, const std::string&) {
+        return base::fail(base::Code::kNotFound, "nobody is here");
+      }));
   return client;
 }
 
@@ -276,7 +282,8 @@ Task<> calls_the_client(Context ctx) {
 }
 Task<> waits_for_the_client(Context) {
   HeldCalls held;
-  Pending<bool> never = client_over(std::make_unique<HoldingTransport>(held)).async().handle<Door>("d").query<&Door::is_open>();
+  Pending<bool> never =
+      client_over(std::make_unique<HoldingTransport>(held)).async().handle<Door>("d").query<&Door::is_open>();
   (void)never.get();
   co_return;
 }

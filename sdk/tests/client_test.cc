@@ -110,7 +110,8 @@ TEST_F(ClientReads, a_list_is_a_range_and_is_counted) {
     if (i < 3) handle.terminate();
   }
   const std::string all = "WorkflowType = '" + type + "'", running = all + " and ExecutionStatus = 'Running'";
-  while (client_.count(all).count < 7 || client_.count(running).count != 4) {  // Temporal lists a moment later
+  // Temporal lists a moment later
+  while (client_.count(all).count < 7 || client_.count(running).count != 4) {
   }
   std::set<std::string> listed;
   for (const WorkflowExecution& one : client_.list(all)) {

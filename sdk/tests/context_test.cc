@@ -181,7 +181,8 @@ TEST(Chance, is_the_same_in_every_replay_and_time_is_that_of_the_task) {
     results.push_back(server.result<std::string>());
   }
   EXPECT_EQ(results[0], results[1]);
-  const std::string first = results[0].substr(0, 36), second = results[0].substr(results[0].rfind(' ') - 36, 36);
+  const std::string first = results[0].substr(0, 36),
+                    second = results[0].substr(results[0].rfind(' ') - 36, 36);
   EXPECT_EQ(first[14], '4') << first;  // the version
   EXPECT_NE(first, second);
   EXPECT_TRUE(results[0].ends_with(" 5")) << results[0];  // an event a second

@@ -78,9 +78,10 @@ class EndToEnd : public ::testing::TestWithParam<std::size_t> {
     options.max_heartbeat_throttle_interval = 200ms;
     worker_ = std::make_unique<Worker>(client_, options);
     worker_->add<OrderWorkflow>().add<savings::Savings>();
-    worker_->add<&hello::greet, &hello::compose, &pictures::thumbnails, &pictures::make_thumbnail, &patient, &beat,
-                 &forever, &fails, &late>();
-    worker_->add<&savings::book>([](std::string account, long cents) { return account + "/" + std::to_string(cents); });
+    worker_->add<&hello::greet, &hello::compose, &pictures::thumbnails, &pictures::make_thumbnail, &patient,
+                 &beat, &forever, &fails, &late>();
+    worker_->add<&savings::book>(
+        [](std::string account, long cents) { return account + "/" + std::to_string(cents); });
     worker_->add<&Inventory::reserve, &Inventory::release>(std::shared_ptr<Inventory>(shop_));
     worker_->add<&Payments::charge, &Payments::refund>(std::shared_ptr<Payments>(bank_));
     worker_->add<&ship>([this](std::string order, std::string reservation) {

@@ -61,7 +61,8 @@ TEST(Eviction, compensated_order) {
     env.mock<&Inventory::release>([&](std::string) { ++undone; });
     env.mock<&Payments::charge>([](Card card, int cents) { return Receipt{card.number, cents}; });
     env.mock<&Payments::refund>([&](std::string) { ++undone; });
-    env.mock<&ship>([](std::string, std::string) -> std::string { throw ApplicationFailure("no", "No", true); });
+    env.mock<&ship>(
+        [](std::string, std::string) -> std::string { throw ApplicationFailure("no", "No", true); });
     auto handle = env.start<OrderWorkflow>(Order{"o1", {"42", 7}, 100});
     handle.signal<&OrderWorkflow::approve>("ann");
     EXPECT_THROW(handle.result(), WorkflowFailed);

@@ -55,8 +55,9 @@ void hangs(ActivityContext& context) {
   context.sleep_for(1h);
 }
 Task<int> works_near(Context ctx) {
-  constexpr LocalActivityOptions options{
-      .start_to_close_timeout = 1h, .retry = {.initial_interval = 1ms}, .cancellation = CancellationType::kWaitCompleted};
+  constexpr LocalActivityOptions options{.start_to_close_timeout = 1h,
+                                         .retry = {.initial_interval = 1ms},
+                                         .cancellation = CancellationType::kWaitCompleted};
   Future<void> held = ctx.execute_local<&hangs>(options);
   const int attempts = co_await ctx.execute_local<&flaky>(options);
   held.cancel();

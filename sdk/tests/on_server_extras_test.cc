@@ -256,8 +256,9 @@ TEST_P(Extras, headers_travel_through_the_interceptors) {
   handle.signal<&Traced::tell>();
   EXPECT_EQ(handle.result(), 5);
   EXPECT_TRUE(handle.query<&Traced::told>());
-  for (const char* note : {"client Traced", "client tell", "client told", "activity work t1",
-                           "workflow Traced t1", "workflow tell t1", "look told t1", "result 2", "result 3"}) {
+  for (const char* note :
+       {"client Traced", "client tell", "client told", "activity work t1", "workflow Traced t1",
+        "workflow tell t1", "look told t1", "result 2", "result 3"}) {
     EXPECT_GE(baggage.count(note), 1) << note;
   }
   EXPECT_EQ(baggage.count("activity work t1"), 2);  // the local one too
@@ -316,8 +317,10 @@ TEST_P(Extras, history_names_the_worker) {
   worker.start();
   auto handle = client().start<&simple>(named("named"));
   EXPECT_EQ(handle.result(), 2);
-  EXPECT_EQ(first(handle, "WorkflowTaskStarted").workflow_task_started_event_attributes().identity(), options.identity);
-  EXPECT_EQ(first(handle, "ActivityTaskStarted").activity_task_started_event_attributes().identity(), options.identity);
+  EXPECT_EQ(first(handle, "WorkflowTaskStarted").workflow_task_started_event_attributes().identity(),
+            options.identity);
+  EXPECT_EQ(first(handle, "ActivityTaskStarted").activity_task_started_event_attributes().identity(),
+            options.identity);
 }
 
 struct Before {
@@ -341,7 +344,8 @@ TEST_P(Extras, code_that_has_changed_fails_its_task_with_the_cause_that_people_l
   handle.signal<&Before::hurry>();
   const auto failed = first(handle, "WorkflowTaskFailed").workflow_task_failed_event_attributes();
   EXPECT_EQ(failed.cause(), temporal::api::enums::v1::WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR);
-  EXPECT_NE(failed.failure().message().find("on_server_extras_test.cc:"), std::string::npos) << failed.failure().message();
+  EXPECT_NE(failed.failure().message().find("on_server_extras_test.cc:"), std::string::npos)
+      << failed.failure().message();
   handle.terminate();
 }
 

@@ -24,7 +24,8 @@ class Narrated {
   Task<int> run(Context ctx) {
     ctx.set_current_details("counting");
     int far = co_await ctx.execute<&doubled>({.start_to_close_timeout = 10s, .summary = "the far one"}, 1);
-    int near = co_await ctx.execute_local<&doubled>({.start_to_close_timeout = 10s, .summary = "the near one"}, far);
+    int near =
+        co_await ctx.execute_local<&doubled>({.start_to_close_timeout = 10s, .summary = "the near one"}, far);
     co_await ctx.sleep(1ms, {.summary = "a nap"});
     bool told = co_await ctx.within(1h, ctx.until([this] { return told_; }), {.summary = "the last call"});
     ctx.set_current_details(told ? "told" : "not told");
@@ -77,7 +78,8 @@ TEST_P(People, are_shown_summaries_of_what_a_workflow_asks_for) {
   handle.signal<&Narrated::tell>();
   EXPECT_EQ(handle.result(), 4);
   EXPECT_EQ(summaries(options.id),
-            (std::vector<std::string>{"WORKFLOW_EXECUTION_STARTED: \"in short\"", "ACTIVITY_TASK_SCHEDULED: \"the far one\"",
+            (std::vector<std::string>{"WORKFLOW_EXECUTION_STARTED: \"in short\"",
+                                      "ACTIVITY_TASK_SCHEDULED: \"the far one\"",
                                       "MARKER_RECORDED: \"the near one\"", "TIMER_STARTED: \"a nap\"",
                                       "TIMER_STARTED: \"the last call\""}));
   EXPECT_EQ(handle.describe().summary, "in short");

@@ -71,7 +71,8 @@ class PagingServer {
       service::GetWorkflowExecutionHistoryRequest request;
       EXPECT_TRUE(request.ParseFromString(bytes));
       service::GetWorkflowExecutionHistoryResponse response;
-      fill(request.next_page_token().empty() ? 0 : std::stoul(request.next_page_token()), history_.size(), response);
+      fill(request.next_page_token().empty() ? 0 : std::stoul(request.next_page_token()), history_.size(),
+           response);
       done(response.SerializeAsString());
     } else if (method == "RespondWorkflowTaskCompleted") {
       service::RespondWorkflowTaskCompletedRequest request;
@@ -134,7 +135,9 @@ void expect_completed(PagingServer& server, const std::string& what) {
   worker.start();
   const auto completion = server.completion();
   ASSERT_EQ(completion.commands_size(), 1) << what;
-  EXPECT_EQ(completion.commands(0).complete_workflow_execution_command_attributes().result().payloads(0).data(), "7")
+  EXPECT_EQ(
+      completion.commands(0).complete_workflow_execution_command_attributes().result().payloads(0).data(),
+      "7")
       << what;
 }
 
@@ -146,7 +149,8 @@ TEST(Pages, of_any_size_make_one_history) {
   }
 }
 
-TEST(Pages, of_a_run_that_was_thought_to_be_cached_are_asked_for_from_the_first_and_no_further_than_the_task) {
+TEST(Pages,
+     of_a_run_that_was_thought_to_be_cached_are_asked_for_from_the_first_and_no_further_than_the_task) {
   const std::vector<Event> history = history_of_naps();
   for (std::size_t size = 3; size <= history.size(); ++size) {
     PagingServer server(history, history.size() - 3, size);

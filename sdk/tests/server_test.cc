@@ -57,7 +57,8 @@ TEST(Server, errors_are_the_same_as_over_grpc) {
   other.ns = "other";
   EXPECT_NO_THROW((void)server.client(other).start<&greet>({.id = "twice", .task_queue = "queue"}, "Ann"));
   other.ns = "missing";
-  EXPECT_THROW((void)server.client(other).start<&greet>({.id = "twice", .task_queue = "queue"}, "Ann"), Error);
+  EXPECT_THROW((void)server.client(other).start<&greet>({.id = "twice", .task_queue = "queue"}, "Ann"),
+               Error);
 }
 
 TEST(Server, what_is_in_a_directory_is_there_again) {

@@ -22,7 +22,8 @@ class Orders : public ::testing::Test {
     env.add<OrderWorkflow>();
     env.mock<&Inventory::reserve>([](std::string order) { return "shelf of " + order; });
     env.mock<&Inventory::release>([this](std::string reservation) { released.push_back(reservation); });
-    env.mock<&Payments::charge>([](Card card, int cents) { return Receipt{"paid by " + card.number, cents}; });
+    env.mock<&Payments::charge>(
+        [](Card card, int cents) { return Receipt{"paid by " + card.number, cents}; });
     env.mock<&Payments::refund>([this](std::string receipt) { refunded.push_back(receipt); });
     env.mock<&ship>([](std::string, std::string) { return std::string("van 7"); });
   }
@@ -50,7 +51,8 @@ TEST_F(Orders, without_approval_within_a_day_the_goods_are_released) {
 }
 
 TEST_F(Orders, what_cannot_be_shipped_is_refunded) {
-  env.mock<&ship>([](std::string, std::string) -> std::string { throw ApplicationFailure("no truck", "NoTruck", true); });
+  env.mock<&ship>(
+      [](std::string, std::string) -> std::string { throw ApplicationFailure("no truck", "NoTruck", true); });
   auto handle = env.start<OrderWorkflow>({.id = "order-7"}, order);
   handle.signal<&OrderWorkflow::approve>("ann");
   EXPECT_THROW(handle.result(), WorkflowFailed);
@@ -102,7 +104,8 @@ void poll_until_cancelled(ActivityContext& context) {
   }
 }
 Task<std::string> impatient(Context ctx) {
-  constexpr ActivityOptions options{.start_to_close_timeout = 24h, .heartbeat_timeout = 1h,
+  constexpr ActivityOptions options{.start_to_close_timeout = 24h,
+                                    .heartbeat_timeout = 1h,
                                     .cancellation = CancellationType::kWaitCompleted};
   bool done = co_await ctx.within(5h, ctx.execute<&poll_until_cancelled>(options));
   co_return done ? "done" : "gave up";
@@ -236,7 +239,8 @@ TEST(Failures, a_task_that_the_server_wants_done_again_is_none) {
 
 class OutOfStock : public std::runtime_error {
  public:
-  explicit OutOfStock(int missing) : std::runtime_error(std::to_string(missing) + " are missing"), missing_(missing) {}
+  explicit OutOfStock(int missing)
+      : std::runtime_error(std::to_string(missing) + " are missing"), missing_(missing) {}
   int missing() const { return missing_; }
 
  private:

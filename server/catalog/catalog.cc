@@ -19,7 +19,8 @@ base::Result<std::shared_ptr<const core::Catalog>> read(const std::map<std::stri
       catalog->token_key = value;
     } else if (key.starts_with(kNamespacePrefix)) {
       auto ns = std::make_shared<core::Namespace>();
-      if (!ns->ParseFromString(value)) return base::fail(base::Code::kDataLoss, "catalog entry " + key + " cannot be read");
+      if (!ns->ParseFromString(value))
+        return base::fail(base::Code::kDataLoss, "catalog entry " + key + " cannot be read");
       catalog->by_name[ns->name()] = ns;
       catalog->by_id[ns->id()] = std::move(ns);
     } else {
@@ -72,12 +73,13 @@ void CatalogStore::next() {
     }
     CHECK(append != nullptr);
     std::vector<store::CatalogEntry> written = *entries;
-    append(std::move(*entries), [this, written = std::move(written), done = std::move(waiting.done)](base::Status status) mutable {
-      if (status) apply(written);
-      changes_.with([](Changes& changes) { changes.busy = false; });
-      done(std::move(status));
-      next();
-    });
+    append(std::move(*entries),
+           [this, written = std::move(written), done = std::move(waiting.done)](base::Status status) mutable {
+             if (status) apply(written);
+             changes_.with([](Changes& changes) { changes.busy = false; });
+             done(std::move(status));
+             next();
+           });
     return;
   }
 }

@@ -28,7 +28,8 @@ class CatalogStore {
   // Changes the catalog: `change` gets the present catalog and returns the entries to write (none: nothing to do), or an error,
   // which becomes the answer. Serialised with all other changes. `done` when the change is durable and seen by every later
   // snapshot().
-  using Change = std::move_only_function<base::Result<std::vector<store::CatalogEntry>>(const core::Catalog&)>;
+  using Change =
+      std::move_only_function<base::Result<std::vector<store::CatalogEntry>>(const core::Catalog&)>;
   void update(Change change, store::Done<void> done);
 
   // ---- for History only ----

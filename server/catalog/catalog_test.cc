@@ -54,7 +54,9 @@ TEST(Catalog, ChangesAreSerialised) {
   Log log(catalog);
   base::Random random(1);
   std::vector<base::Code> answers;
-  const auto note = [&](base::Status status) { answers.push_back(status ? base::Code::kOk : status.error().code); };
+  const auto note = [&](base::Status status) {
+    answers.push_back(status ? base::Code::kOk : status.error().code);
+  };
   catalog.update(adds("a", random), note);
   catalog.update(adds("a", random), note);  // waits, then finds the name taken
   catalog.update(adds("b", random), note);

@@ -25,10 +25,10 @@ struct WorkflowTaskStarted {
   int attempt = 1;
   Time scheduled_time{}, started_time{};
   std::uint64_t nonce = 0;
-  std::int64_t first_event_id = 1;            // history in the reply starts here
-  std::int64_t next_event_id = 1;             // … and ends before this (events of the store and memory)
-  std::vector<HistoryEvent> tail;             // events of a transient attempt, beyond the history
-  bool sticky = false;                        // only the part of the history that a caching worker lacks
+  std::int64_t first_event_id = 1;  // history in the reply starts here
+  std::int64_t next_event_id = 1;   // … and ends before this (events of the store and memory)
+  std::vector<HistoryEvent> tail;   // events of a transient attempt, beyond the history
+  bool sticky = false;              // only the part of the history that a caching worker lacks
 };
 
 // An activity task was started. Input and header come from the scheduled event.
@@ -42,7 +42,7 @@ struct ActivityTaskStarted {
 };
 
 struct WorkflowTaskCompleted {
-  std::optional<WorkflowTaskStarted> new_task;      // return_new_workflow_task (WT-26)
+  std::optional<WorkflowTaskStarted> new_task;  // return_new_workflow_task (WT-26)
   std::vector<ActivityTaskStarted> eager_activities;
   std::int64_t reset_history_event_id = 0;
 };
@@ -58,8 +58,8 @@ struct Heartbeat {
 
 // The outcome of an effect that another id asked for (rule E7).
 struct ExternalOutcome {
-  int failed_cause = 0;                             // 0: it took effect
-  std::string run_id;                               // the run that took it
+  int failed_cause = 0;  // 0: it took effect
+  std::string run_id;    // the run that took it
 };
 
 // How a query is to be dispatched (WT-51).
@@ -69,7 +69,7 @@ struct QueryRoute {
   std::string run_id, workflow_type, task_queue, sticky_queue;  // sticky_queue: empty when not bound
   Duration sticky_timeout{};
   std::int64_t previous_started_id = 0, next_event_id = 1;
-  bool pending_first_task = false;                  // still in the first workflow task backoff
+  bool pending_first_task = false;  // still in the first workflow task backoff
 };
 
 struct Nothing {};
@@ -79,13 +79,15 @@ struct HistoryPosition {
   std::string run_id, new_run_id;
   bool running = false;
   std::int64_t next_event_id = 1, close_event_id = 0;
-  std::vector<HistoryEvent> tail;                   // of a transient workflow task in flight (WT-66)
+  std::vector<HistoryEvent> tail;  // of a transient workflow task in flight (WT-66)
 };
 
-using Reply = std::variant<Nothing, StartAnswer, wfs::SignalWithStartWorkflowExecutionResponse, wfs::SignalWorkflowExecutionResponse,
-                           wfs::DescribeWorkflowExecutionResponse, WorkflowTaskStarted, WorkflowTaskCompleted, ActivityTaskStarted,
-                           Heartbeat, ExternalOutcome, QueryRoute, HistoryPosition>;
+using Reply = std::variant<Nothing, StartAnswer, wfs::SignalWithStartWorkflowExecutionResponse,
+                           wfs::SignalWorkflowExecutionResponse, wfs::DescribeWorkflowExecutionResponse,
+                           WorkflowTaskStarted, WorkflowTaskCompleted, ActivityTaskStarted, Heartbeat,
+                           ExternalOutcome, QueryRoute, HistoryPosition>;
 
+// clang-format off: one command a line, as a table.
 // ---- commands ------------------------------------------------------------------------------------------------------------------
 // run_id: the run that is meant; empty: the current one.
 
@@ -132,15 +134,30 @@ struct TaskRef {                              // from a task token, or by activi
 };
 struct CompleteWorkflowTask { TaskRef task; wfs::RespondWorkflowTaskCompletedRequest request; };  // → WorkflowTaskCompleted
 struct FailWorkflowTask { TaskRef task; wfs::RespondWorkflowTaskFailedRequest request; };         // → Nothing
-struct CompleteActivity { TaskRef task; temporal::api::common::v1::Payloads result; bool has_result = false; std::string identity; };
-struct FailActivity {                                                                             // → Nothing
+struct CompleteActivity {                                                                   // → Nothing
+  TaskRef task;
+  temporal::api::common::v1::Payloads result;
+  bool has_result = false;
+  std::string identity;
+};
+struct FailActivity {                                                                       // → Nothing
   TaskRef task;
   temporal::api::failure::v1::Failure failure;
   std::optional<temporal::api::common::v1::Payloads> last_heartbeat_details;
   std::string identity;
 };
-struct CancelActivity { TaskRef task; temporal::api::common::v1::Payloads details; bool has_details = false; std::string identity; };
-struct HeartbeatActivity { TaskRef task; temporal::api::common::v1::Payloads details; bool has_details = false; std::string identity; };
+struct CancelActivity {                                                                     // → Nothing
+  TaskRef task;
+  temporal::api::common::v1::Payloads details;
+  bool has_details = false;
+  std::string identity;
+};
+struct HeartbeatActivity {                                                                  // → Heartbeat
+  TaskRef task;
+  temporal::api::common::v1::Payloads details;
+  bool has_details = false;
+  std::string identity;
+};
 
 // No poller of the sticky queue is alive: the task goes to the normal queue (WT-06).
 struct StickyUnavailable { std::string run_id; std::int64_t scheduled_id = 0; };            // → Nothing
@@ -165,9 +182,13 @@ struct RecordExternal { std::string run_id; std::int64_t initiated_id = 0; Exter
 struct ForgetReceived { std::string key; };                                                 // → Nothing; unknown keys are fine
 struct ForgottenExternal { std::string run_id; std::int64_t initiated_id = 0; };            // → Nothing
 
-using Command = std::variant<StartWorkflow, SignalWithStart, SignalWorkflow, RequestCancelWorkflow, TerminateWorkflow, DeleteWorkflow,
-                             DescribeWorkflow, ResetSticky, ReadHistory, RouteQuery, StartWorkflowTask, StartActivityTask, UndoStart,
-                             StickyUnavailable,                             CompleteWorkflowTask, FailWorkflowTask, CompleteActivity, FailActivity, CancelActivity,
-                             HeartbeatActivity, Wake, DeliverExternal, RecordExternal, ForgetReceived, ForgottenExternal>;
+// clang-format on
+
+using Command =
+    std::variant<StartWorkflow, SignalWithStart, SignalWorkflow, RequestCancelWorkflow, TerminateWorkflow,
+                 DeleteWorkflow, DescribeWorkflow, ResetSticky, ReadHistory, RouteQuery, StartWorkflowTask,
+                 StartActivityTask, UndoStart, StickyUnavailable, CompleteWorkflowTask, FailWorkflowTask,
+                 CompleteActivity, FailActivity, CancelActivity, HeartbeatActivity, Wake, DeliverExternal,
+                 RecordExternal, ForgetReceived, ForgottenExternal>;
 
 }  // namespace perdure::core

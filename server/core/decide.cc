@@ -3,8 +3,8 @@
 #include "server/core/activity/activity.h"
 #include "server/core/external/external.h"
 #include "server/core/workflow/complete_workflow_task.h"
-#include "server/core/workflow/run_commands.h"
 #include "server/core/workflow/request_cancel.h"
+#include "server/core/workflow/run_commands.h"
 #include "server/core/workflow/signal_workflow.h"
 #include "server/core/workflow/start_workflow.h"
 
@@ -36,7 +36,9 @@ bool may_close(const wfs::RespondWorkflowTaskCompletedRequest& request) {
   return false;
 }
 
-std::vector<std::int64_t> scheduled_event(std::int64_t scheduled_id) { return {scheduled_id}; }
+std::vector<std::int64_t> scheduled_event(std::int64_t scheduled_id) {
+  return {scheduled_id};
+}
 
 }  // namespace
 
@@ -76,35 +78,34 @@ Needs needs(const Command& command) {
 
 Decision decide(const Loaded& loaded, const Volatile& now, Command command, const Env& env) {
   UnitDraft unit(loaded, env);
-  return std::visit(
-      Overloaded{
-          [&](StartWorkflow& c) { return start_workflow(unit, std::move(c)); },
-          [&](SignalWithStart& c) { return signal_with_start(unit, std::move(c)); },
-          [&](SignalWorkflow& c) { return signal_workflow(unit, std::move(c)); },
-          [&](RequestCancelWorkflow& c) { return request_cancel_workflow(unit, std::move(c)); },
-          [&](TerminateWorkflow& c) { return terminate_workflow(unit, std::move(c)); },
-          [&](DeleteWorkflow& c) { return delete_workflow(unit, std::move(c)); },
-          [&](DescribeWorkflow& c) { return describe_workflow(unit, std::move(c)); },
-          [&](ResetSticky& c) { return reset_sticky(unit, std::move(c)); },
-          [&](ReadHistory& c) { return read_history(unit, std::move(c)); },
-          [&](RouteQuery& c) { return route_query(unit, std::move(c), now); },
-          [&](StartWorkflowTask& c) { return start_workflow_task(unit, std::move(c)); },
-          [&](StartActivityTask& c) { return start_activity_task(unit, std::move(c)); },
-          [&](UndoStart& c) { return undo_start(unit, std::move(c)); },
-          [&](StickyUnavailable& c) { return sticky_unavailable(unit, std::move(c)); },
-          [&](CompleteWorkflowTask& c) { return complete_workflow_task(unit, std::move(c)); },
-          [&](FailWorkflowTask& c) { return fail_workflow_task(unit, std::move(c)); },
-          [&](CompleteActivity& c) { return complete_activity(unit, std::move(c)); },
-          [&](FailActivity& c) { return fail_activity(unit, std::move(c)); },
-          [&](CancelActivity& c) { return cancel_activity(unit, std::move(c)); },
-          [&](HeartbeatActivity& c) { return heartbeat_activity(unit, std::move(c)); },
-          [&](Wake&) { return wake(unit); },
-          [&](DeliverExternal& c) { return deliver_external(unit, std::move(c)); },
-          [&](RecordExternal& c) { return record_external(unit, std::move(c)); },
-          [&](ForgetReceived& c) { return forget_received(unit, std::move(c)); },
-          [&](ForgottenExternal& c) { return forgotten_external(unit, std::move(c)); },
-      },
-      command);
+  return std::visit(Overloaded{
+                        [&](StartWorkflow& c) { return start_workflow(unit, std::move(c)); },
+                        [&](SignalWithStart& c) { return signal_with_start(unit, std::move(c)); },
+                        [&](SignalWorkflow& c) { return signal_workflow(unit, std::move(c)); },
+                        [&](RequestCancelWorkflow& c) { return request_cancel_workflow(unit, std::move(c)); },
+                        [&](TerminateWorkflow& c) { return terminate_workflow(unit, std::move(c)); },
+                        [&](DeleteWorkflow& c) { return delete_workflow(unit, std::move(c)); },
+                        [&](DescribeWorkflow& c) { return describe_workflow(unit, std::move(c)); },
+                        [&](ResetSticky& c) { return reset_sticky(unit, std::move(c)); },
+                        [&](ReadHistory& c) { return read_history(unit, std::move(c)); },
+                        [&](RouteQuery& c) { return route_query(unit, std::move(c), now); },
+                        [&](StartWorkflowTask& c) { return start_workflow_task(unit, std::move(c)); },
+                        [&](StartActivityTask& c) { return start_activity_task(unit, std::move(c)); },
+                        [&](UndoStart& c) { return undo_start(unit, std::move(c)); },
+                        [&](StickyUnavailable& c) { return sticky_unavailable(unit, std::move(c)); },
+                        [&](CompleteWorkflowTask& c) { return complete_workflow_task(unit, std::move(c)); },
+                        [&](FailWorkflowTask& c) { return fail_workflow_task(unit, std::move(c)); },
+                        [&](CompleteActivity& c) { return complete_activity(unit, std::move(c)); },
+                        [&](FailActivity& c) { return fail_activity(unit, std::move(c)); },
+                        [&](CancelActivity& c) { return cancel_activity(unit, std::move(c)); },
+                        [&](HeartbeatActivity& c) { return heartbeat_activity(unit, std::move(c)); },
+                        [&](Wake&) { return wake(unit); },
+                        [&](DeliverExternal& c) { return deliver_external(unit, std::move(c)); },
+                        [&](RecordExternal& c) { return record_external(unit, std::move(c)); },
+                        [&](ForgetReceived& c) { return forget_received(unit, std::move(c)); },
+                        [&](ForgottenExternal& c) { return forgotten_external(unit, std::move(c)); },
+                    },
+                    command);
 }
 
 }  // namespace perdure::core

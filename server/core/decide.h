@@ -23,29 +23,30 @@ namespace perdure::core {
 
 // What a decision may look at beside its arguments: the outside world as values.
 struct Env {
-  Time now{};                          // never goes back for one id
+  Time now{};  // never goes back for one id
   const Limits& limits;
   const Catalog& catalog;
-  const Namespace& ns;                 // of the id
-  base::Random& random;                // ids and nonces
+  const Namespace& ns;   // of the id
+  base::Random& random;  // ids and nonces
 };
 
 // What must be in memory before decide. The head always is.
 struct Needs {
-  std::optional<std::string> run_id;   // a run by id; "" = the current run; absent: the head is enough
-  bool current_run = false;            // the current run too
-  bool owing_runs = false;             // and the closed runs that still owe
-  std::vector<std::int64_t> events;    // of that run
+  std::optional<std::string> run_id;  // a run by id; "" = the current run; absent: the head is enough
+  bool current_run = false;           // the current run too
+  bool owing_runs = false;            // and the closed runs that still owe
+  std::vector<std::int64_t> events;   // of that run
 };
 Needs needs(const Command& command);
 
 // State that must not survive a crash (rule E5): changed by the same decision, never in a record.
 struct Volatile {
-  int buffered_queries = 0;            // attached to the next workflow task, not yet sent
+  int buffered_queries = 0;  // attached to the next workflow task, not yet sent
   bool task_just_failed = false;
 };
 
-using FindEvent = std::function<std::shared_ptr<const HistoryEvent>(const std::string& run_id, std::int64_t event_id)>;
+using FindEvent =
+    std::function<std::shared_ptr<const HistoryEvent>(const std::string& run_id, std::int64_t event_id)>;
 
 struct Loaded {
   const std::string& namespace_id;
@@ -53,25 +54,25 @@ struct Loaded {
   const HeadState& head;
   // nullptr: no such run (or not asked for by needs()).
   std::function<const RunState*(const std::string& run_id)> run;
-  FindEvent event;                     // nullptr result: not loaded or no such event
+  FindEvent event;  // nullptr result: not loaded or no such event
 };
 
 struct RunChange {
   std::string run_id;
   RunState after;
-  std::vector<HistoryEvent> events;    // appended to the history, ids dense from where it ended
-  std::vector<std::string> encoded;    // the same, serialized
+  std::vector<HistoryEvent> events;  // appended to the history, ids dense from where it ended
+  std::vector<std::string> encoded;  // the same, serialized
   std::vector<std::int64_t> touched_activities;
   bool created = false, deleted = false;
-  bool task_changed = false;           // the workflow task may need a dispatch
+  bool task_changed = false;  // the workflow task may need a dispatch
   bool visibility_changed = false;
 };
 
 struct Decision {
-  std::vector<pb::Record> records;     // of the head and all runs, in order; empty: nothing changed
+  std::vector<pb::Record> records;  // of the head and all runs, in order; empty: nothing changed
   std::optional<HeadState> head_after;
   std::vector<RunChange> runs;
-  Result<Reply> reply = Nothing{};     // an error may come with changes (WT-22)
+  Result<Reply> reply = Nothing{};  // an error may come with changes (WT-22)
 };
 
 // DATA_LOSS in the reply, and no records: the execution breaks a rule; its id is to be quarantined (rule E12).

@@ -36,10 +36,14 @@ void link_started(HistoryEvent& event, const std::map<std::int64_t, std::int64_t
     if (found != started.end()) attributes->set_started_event_id(found->second);
   };
   switch (event.event_type()) {
-    case enums::EVENT_TYPE_ACTIVITY_TASK_COMPLETED: return link(event.mutable_activity_task_completed_event_attributes());
-    case enums::EVENT_TYPE_ACTIVITY_TASK_FAILED: return link(event.mutable_activity_task_failed_event_attributes());
-    case enums::EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: return link(event.mutable_activity_task_timed_out_event_attributes());
-    case enums::EVENT_TYPE_ACTIVITY_TASK_CANCELED: return link(event.mutable_activity_task_canceled_event_attributes());
+    case enums::EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+      return link(event.mutable_activity_task_completed_event_attributes());
+    case enums::EVENT_TYPE_ACTIVITY_TASK_FAILED:
+      return link(event.mutable_activity_task_failed_event_attributes());
+    case enums::EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+      return link(event.mutable_activity_task_timed_out_event_attributes());
+    case enums::EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+      return link(event.mutable_activity_task_canceled_event_attributes());
     default: return;
   }
 }
@@ -67,7 +71,9 @@ void assign(google::protobuf::Timestamp* to, std::int64_t nanoseconds) {
   to->set_seconds(seconds);
   to->set_nanos(static_cast<std::int32_t>(rest));
 }
-void assign(google::protobuf::Timestamp* to, Time time) { assign(to, nanos(time)); }
+void assign(google::protobuf::Timestamp* to, Time time) {
+  assign(to, nanos(time));
+}
 void assign(google::protobuf::Duration* to, std::int64_t nanoseconds) {
   to->set_seconds(nanoseconds / kSecond);
   to->set_nanos(static_cast<std::int32_t>(nanoseconds % kSecond));
@@ -129,7 +135,8 @@ void RunDraft::remove_activity(std::int64_t scheduled_id) {
 }
 
 const pb::Activity* RunDraft::find_activity(const std::string& activity_id) const {
-  const auto* found = after_.activities.first([&](std::int64_t, const auto& a) { return a->activity_id() == activity_id; });
+  const auto* found =
+      after_.activities.first([&](std::int64_t, const auto& a) { return a->activity_id() == activity_id; });
   return found ? found->get() : nullptr;
 }
 
@@ -169,7 +176,8 @@ void RunDraft::remove_external(std::int64_t initiated_id) {
   touched_externals_.insert(initiated_id);
 }
 
-void RunDraft::add_request_id(const std::string& id, enums::EventType type, std::int64_t event_id, bool buffered) {
+void RunDraft::add_request_id(const std::string& id, enums::EventType type, std::int64_t event_id,
+                              bool buffered) {
   auto info = std::make_shared<pb::RequestIdInfo>();
   info->set_request_id(id);
   info->set_event_type(type);
@@ -203,7 +211,8 @@ HistoryEvent& RunDraft::buffer(enums::EventType type) {
   return event;
 }
 
-void RunDraft::set_user_metadata(std::int64_t event_id, const temporal::api::sdk::v1::UserMetadata& metadata) {
+void RunDraft::set_user_metadata(std::int64_t event_id,
+                                 const temporal::api::sdk::v1::UserMetadata& metadata) {
   for (HistoryEvent& event : events_) {
     if (event.event_id() >= event_id) {
       *event.mutable_user_metadata() = metadata;
@@ -264,7 +273,8 @@ bool RunDraft::flush_buffered() {
   if (!has_buffered()) return false;
   std::vector<HistoryEvent> events = all_buffered();
   clear_buffered();
-  std::stable_partition(events.begin(), events.end(), [](const HistoryEvent& e) { return !is_result(e.event_type()); });
+  std::stable_partition(events.begin(), events.end(),
+                        [](const HistoryEvent& e) { return !is_result(e.event_type()); });
   if (base::planted(base::Bug::kBufferReversed)) std::ranges::reverse(events);
   std::map<std::int64_t, std::int64_t> started;  // scheduled id → started id
   for (HistoryEvent& event : events) {

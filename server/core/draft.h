@@ -103,7 +103,8 @@ class RunDraft {
   const RunState before_;
   RunState after_;
   const Time now_;
-  bool progress_touched_ = false, buffer_cleared_ = false, deleted_ = false, visibility_changed_ = false, created_ = false;
+  bool progress_touched_ = false, buffer_cleared_ = false, deleted_ = false, visibility_changed_ = false,
+       created_ = false;
   std::shared_ptr<pb::RunAttributes> attributes_;
   std::map<std::int64_t, std::shared_ptr<pb::Activity>> activities_;  // opened for change
   std::map<std::int64_t, std::shared_ptr<pb::External>> externals_;

@@ -29,14 +29,21 @@ Error not_found(std::string text) {
 Error workflow_not_found(std::string_view workflow_id, std::string_view run_id) {
   const std::string id(workflow_id);
   if (run_id.empty()) return not_found("workflow not found for ID: " + id);
-  return not_found("workflow execution not found for workflow ID \"" + id + "\" and run ID \"" + std::string(run_id) + "\"");
+  return not_found("workflow execution not found for workflow ID \"" + id + "\" and run ID \"" +
+                   std::string(run_id) + "\"");
 }
 
-Error chain_not_found() { return not_found("workflow execution not found"); }
+Error chain_not_found() {
+  return not_found("workflow execution not found");
+}
 
-Error workflow_completed() { return not_found("workflow execution already completed"); }
+Error workflow_completed() {
+  return not_found("workflow execution already completed");
+}
 
-Error workflow_task_not_found() { return not_found("Workflow task not found."); }
+Error workflow_task_not_found() {
+  return not_found("Workflow task not found.");
+}
 
 Error activity_not_found() {
   return not_found("invalid activityID or activity already timed out or invoking workflow is completed");

@@ -24,7 +24,8 @@ Time workflow_task_wake(const RunState& state) {
   if (task.scheduled_id() == 0) {
     return state.progress.first_task_scheduled() ? base::kNever : time_of(state.start->execution_time());
   }
-  return task.on_sticky_queue() ? deadline(task.scheduled_time(), state.progress.sticky_timeout()) : base::kNever;
+  return task.on_sticky_queue() ? deadline(task.scheduled_time(), state.progress.sticky_timeout())
+                                : base::kNever;
 }
 
 }  // namespace
@@ -40,20 +41,29 @@ base::Status apply(RunState& state, const pb::Record& record) {
     case pb::Record::kEvent: return {};
     case pb::Record::kProgress: state.progress = record.progress(); return {};
     case pb::Record::kAttributes: state.attributes = share(record.attributes()); return {};
-    case pb::Record::kActivity: state.activities.put(record.activity().scheduled_id(), share(record.activity())); return {};
+    case pb::Record::kActivity:
+      state.activities.put(record.activity().scheduled_id(), share(record.activity()));
+      return {};
     case pb::Record::kRemoveActivity:
-      return state.activities.erase(record.remove_activity()) ? base::Status{} : corrupt("an unknown activity is removed");
+      return state.activities.erase(record.remove_activity()) ? base::Status{}
+                                                              : corrupt("an unknown activity is removed");
     case pb::Record::kTimer: state.timers.put(record.timer().timer_id(), share(record.timer())); return {};
     case pb::Record::kRemoveTimer:
-      return state.timers.erase(record.remove_timer()) ? base::Status{} : corrupt("an unknown timer is removed");
-    case pb::Record::kExternal: state.externals.put(record.external().initiated_id(), share(record.external())); return {};
+      return state.timers.erase(record.remove_timer()) ? base::Status{}
+                                                       : corrupt("an unknown timer is removed");
+    case pb::Record::kExternal:
+      state.externals.put(record.external().initiated_id(), share(record.external()));
+      return {};
     case pb::Record::kRemoveExternal:
-      return state.externals.erase(record.remove_external()) ? base::Status{} : corrupt("an unknown obligation is removed");
+      return state.externals.erase(record.remove_external()) ? base::Status{}
+                                                             : corrupt("an unknown obligation is removed");
     case pb::Record::kBufferedEvent:
       state.buffered.push_back(std::make_shared<const std::string>(record.buffered_event()));
       return {};
     case pb::Record::kClearBufferedEvents: state.buffered.clear(); return {};
-    case pb::Record::kRequestId: state.request_ids.put(record.request_id().request_id(), share(record.request_id())); return {};
+    case pb::Record::kRequestId:
+      state.request_ids.put(record.request_id().request_id(), share(record.request_id()));
+      return {};
     case pb::Record::kDeleteRun: state = RunState{}; return {};
     default: return corrupt("a record of unknown type");
   }
@@ -62,9 +72,12 @@ base::Status apply(RunState& state, const pb::Record& record) {
 base::Status apply(HeadState& state, const pb::Record& record) {
   switch (record.change_case()) {
     case pb::Record::kHead: state.head = record.head(); return {};
-    case pb::Record::kReceived: state.received.put(record.received().key(), share(record.received())); return {};
+    case pb::Record::kReceived:
+      state.received.put(record.received().key(), share(record.received()));
+      return {};
     case pb::Record::kForgetReceived:
-      return state.received.erase(record.forget_received()) ? base::Status{} : corrupt("an unknown message is forgotten");
+      return state.received.erase(record.forget_received()) ? base::Status{}
+                                                            : corrupt("an unknown message is forgotten");
     default: return corrupt("a head record of unknown type");
   }
 }
@@ -92,20 +105,23 @@ pb::Records snapshot(const HeadState& state) {
   pb::Records records;
   if (!state.exists()) return records;
   *records.add_records()->mutable_head() = state.head;
-  state.received.each([&](const std::string&, const auto& received) { *records.add_records()->mutable_received() = *received; });
+  state.received.each([&](const std::string&, const auto& received) {
+    *records.add_records()->mutable_received() = *received;
+  });
   return records;
 }
 
 std::vector<Task> workflow_task_of(const RunState& state) {
   const pb::WorkflowTask& task = state.progress.task();
   if (!state.running() || task.scheduled_id() == 0 || task.started_id() != 0) return {};
-  return {{.kind = TaskKind::kWorkflow,
-           .queue = task.on_sticky_queue() ? state.progress.sticky_queue() : state.start->task_queue(),
-           .sticky = task.on_sticky_queue(),
-           .priority = state.start->priority().priority_key() == 0 ? 3 : state.start->priority().priority_key(),
-           .ready_time = time_of(task.scheduled_time()),
-           .scheduled_id = task.scheduled_id(),
-           .attempt = task.attempt()}};
+  return {
+      {.kind = TaskKind::kWorkflow,
+       .queue = task.on_sticky_queue() ? state.progress.sticky_queue() : state.start->task_queue(),
+       .sticky = task.on_sticky_queue(),
+       .priority = state.start->priority().priority_key() == 0 ? 3 : state.start->priority().priority_key(),
+       .ready_time = time_of(task.scheduled_time()),
+       .scheduled_id = task.scheduled_id(),
+       .attempt = task.attempt()}};
 }
 
 std::vector<Task> task_of(const RunState& state, const pb::Activity& activity) {
@@ -141,13 +157,15 @@ Time next_wake(const RunState& state) {
   if (!state.exists() || !state.running()) return base::kNever;
   Time next = workflow_task_wake(state);
   if (state.start->run_expiration() != 0) next = std::min(next, time_of(state.start->run_expiration()));
-  if (state.start->execution_expiration() != 0) next = std::min(next, time_of(state.start->execution_expiration()));
+  if (state.start->execution_expiration() != 0)
+    next = std::min(next, time_of(state.start->execution_expiration()));
   state.activities.each([&](std::int64_t, const auto& activity) {
     next = std::min(next, activity_deadline(*activity));
     // A backoff that ends: the task becomes ready, which only the owner of the run can tell its queue.
     if (activity->waiting_for_retry()) next = std::min(next, time_of(activity->scheduled_time()));
   });
-  state.timers.each([&](const std::string&, const auto& timer) { next = std::min(next, time_of(timer->fire_time())); });
+  state.timers.each(
+      [&](const std::string&, const auto& timer) { next = std::min(next, time_of(timer->fire_time())); });
   return next;
 }
 

@@ -19,16 +19,20 @@
 namespace perdure::core {
 
 namespace pb = ::perdure::internal::v1;
-using temporal::api::history::v1::HistoryEvent;
 using base::Code;
 using base::Duration;
 using base::Error;
 using base::Result;
 using base::Time;
+using temporal::api::history::v1::HistoryEvent;
 
 // Nanoseconds in records; 0 stands for "none".
-inline std::int64_t nanos(Time time) { return time.time_since_epoch().count(); }
-inline Time time_of(std::int64_t nanoseconds) { return Time(Duration(nanoseconds)); }
+inline std::int64_t nanos(Time time) {
+  return time.time_since_epoch().count();
+}
+inline Time time_of(std::int64_t nanoseconds) {
+  return Time(Duration(nanoseconds));
+}
 
 struct RunState {
   // Immutable after creation; shared by all copies.
@@ -38,8 +42,10 @@ struct RunState {
   base::CowMap<std::int64_t, std::shared_ptr<const pb::Activity>> activities;  // by scheduled event id
   base::CowMap<std::string, std::shared_ptr<const pb::Timer>> timers;          // by timer id
   base::CowMap<std::int64_t, std::shared_ptr<const pb::External>> externals;   // by initiated event id
-  base::CowMap<std::string, std::shared_ptr<const pb::RequestIdInfo>> request_ids;  // start, signals: a repeat is known by it
-  std::vector<std::shared_ptr<const std::string>> buffered;                    // serialized HistoryEvents, in order of arrival
+  // start, signals: a repeat is known by it
+  base::CowMap<std::string, std::shared_ptr<const pb::RequestIdInfo>> request_ids;
+  // serialized HistoryEvents, in order of arrival
+  std::vector<std::shared_ptr<const std::string>> buffered;
 
   bool exists() const { return start != nullptr; }
   bool running() const { return progress.status() == 1; }  // WORKFLOW_EXECUTION_STATUS_RUNNING
@@ -72,7 +78,7 @@ enum class TaskKind : std::uint8_t { kWorkflow = 1, kActivity = 2 };
 struct Task {
   TaskKind kind{};
   std::string queue;
-  bool sticky = false;             // the queue is a sticky one
+  bool sticky = false;  // the queue is a sticky one
   int priority = 3;
   Time ready_time{};
   std::int64_t scheduled_id = 0;

@@ -301,10 +301,12 @@ TEST_F(FrontendTest, AFailureThatIsTooLargeIsReported) {
   request.set_activity_id("a");
   request.mutable_failure()->set_message("boom");
   request.mutable_failure()->mutable_application_failure_info();
-  EXPECT_EQ(answered<wfs::RespondActivityTaskFailedByIdResponse>(*send("RespondActivityTaskFailedById", request))
-                .failures_size(),
-            0);
-  request.mutable_last_heartbeat_details()->add_payloads()->set_data(std::string(services_.limits.blob_size, 'x'));
+  EXPECT_EQ(
+      answered<wfs::RespondActivityTaskFailedByIdResponse>(*send("RespondActivityTaskFailedById", request))
+          .failures_size(),
+      0);
+  request.mutable_last_heartbeat_details()->add_payloads()->set_data(
+      std::string(services_.limits.blob_size, 'x'));
   const auto details =
       answered<wfs::RespondActivityTaskFailedByIdResponse>(*send("RespondActivityTaskFailedById", request));
   ASSERT_EQ(details.failures_size(), 1);

@@ -15,7 +15,8 @@ void append_time(std::string& bytes, base::Time time) {
 
 base::Time read_time(std::string_view bytes) {
   std::uint64_t value = 0;
-  for (int i = 7; i >= 0; --i) value = value << 8 | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
+  for (int i = 7; i >= 0; --i)
+    value = value << 8 | static_cast<unsigned char>(bytes[static_cast<std::size_t>(i)]);
   return base::Time(base::Duration(static_cast<std::int64_t>(value)));
 }
 

@@ -24,10 +24,12 @@ Status parse(std::string_view bytes, google::protobuf::Message& request, const R
 
 // Adds the row of one RPC. `services` outlives the table.
 template <class Request>
-void add_method(MethodTable& table, Services& services, std::string_view service, std::string_view name, Policy policy,
-                RateClass rate, Status (*handle)(Services&, const std::shared_ptr<Call>&, Request)) {
+void add_method(MethodTable& table, Services& services, std::string_view service, std::string_view name,
+                Policy policy, RateClass rate,
+                Status (*handle)(Services&, const std::shared_ptr<Call>&, Request)) {
   const RequestShape* shape = &shape_of(*Request::descriptor());
-  table.add({std::string(service).append(name), policy, rate, [&services, shape, handle](std::shared_ptr<Call> call) {
+  table.add({std::string(service).append(name), policy, rate,
+             [&services, shape, handle](std::shared_ptr<Call> call) {
                Request request;
                Status status = parse(call->request(), request, *shape);
                if (status) status = handle(services, call, std::move(request));
@@ -36,7 +38,9 @@ void add_method(MethodTable& table, Services& services, std::string_view service
 }
 
 // Answers with a message.
-inline void answer(Call& call, const google::protobuf::MessageLite& response) { call.finish(response.SerializeAsString()); }
+inline void answer(Call& call, const google::protobuf::MessageLite& response) {
+  call.finish(response.SerializeAsString());
+}
 
 // The callbacks that turn what Executions and Matching give into the answer of the call.
 inline Done<std::string> bytes_to(std::shared_ptr<Call> call) {

@@ -22,8 +22,8 @@ const std::vector<RequestFields> kFields = {
      "identity request_id workflow_id_reuse_policy workflow_id_conflict_policy signal_name signal_input retry_policy "
      "cron_schedule memo search_attributes header workflow_start_delay user_metadata links priority",
      "versioning_override time_skipping_config", "control"},
-    {"SignalWorkflowExecutionRequest", "namespace workflow_execution signal_name input identity request_id header links", "",
-     "control"},
+    {"SignalWorkflowExecutionRequest",
+     "namespace workflow_execution signal_name input identity request_id header links", "", "control"},
     {"RequestCancelWorkflowExecutionRequest",
      "namespace workflow_execution identity request_id first_execution_run_id reason links", "", ""},
     {"TerminateWorkflowExecutionRequest",
@@ -32,24 +32,27 @@ const std::vector<RequestFields> kFields = {
     {"DescribeWorkflowExecutionRequest", "namespace execution", "", ""},
     {"ResetStickyTaskQueueRequest", "namespace execution", "", ""},
     {"GetWorkflowExecutionHistoryRequest",
-     "namespace execution maximum_page_size next_page_token wait_new_event history_event_filter_type", "", "skip_archival"},
-    {"GetWorkflowExecutionHistoryReverseRequest", "namespace execution maximum_page_size next_page_token", "", ""},
+     "namespace execution maximum_page_size next_page_token wait_new_event history_event_filter_type", "",
+     "skip_archival"},
+    {"GetWorkflowExecutionHistoryReverseRequest", "namespace execution maximum_page_size next_page_token", "",
+     ""},
     {"QueryWorkflowRequest", "namespace execution query query_reject_condition", "", ""},
     {"PollWorkflowTaskQueueRequest",
-     "namespace task_queue identity worker_instance_key binary_checksum worker_version_capabilities deployment_options", "",
-     "poller_group_id worker_control_task_queue"},
+     "namespace task_queue identity worker_instance_key binary_checksum worker_version_capabilities deployment_options",
+     "", "poller_group_id worker_control_task_queue"},
     {"PollActivityTaskQueueRequest",
-     "namespace task_queue identity worker_instance_key task_queue_metadata worker_version_capabilities deployment_options", "",
-     "poller_group_id worker_control_task_queue"},
+     "namespace task_queue identity worker_instance_key task_queue_metadata worker_version_capabilities deployment_options",
+     "", "poller_group_id worker_control_task_queue"},
     {"RespondWorkflowTaskCompletedRequest",
      "task_token commands identity sticky_attributes return_new_workflow_task force_create_new_workflow_task binary_checksum "
      "query_results namespace worker_version_stamp sdk_metadata metering_metadata deployment_options",
      "messages versioning_behavior page_number intermediate_page",
      "resource_id capabilities deployment worker_instance_key worker_control_task_queue"},
-    {"RespondWorkflowTaskFailedRequest", "task_token cause failure identity binary_checksum namespace worker_version", "messages",
+    {"RespondWorkflowTaskFailedRequest",
+     "task_token cause failure identity binary_checksum namespace worker_version", "messages",
      "resource_id deployment deployment_options"},
-    {"RespondQueryTaskCompletedRequest", "task_token completed_type query_result error_message namespace failure cause", "",
-     "poller_group_id"},
+    {"RespondQueryTaskCompletedRequest",
+     "task_token completed_type query_result error_message namespace failure cause", "", "poller_group_id"},
     {"RecordActivityTaskHeartbeatRequest", PERDURE_ACTIVITY_BY_TOKEN " details", "", "resource_id"},
     {"RespondActivityTaskCompletedRequest", PERDURE_ACTIVITY_BY_TOKEN " result", "", PERDURE_WORKER_STAMPS},
     {"RespondActivityTaskFailedRequest", PERDURE_ACTIVITY_BY_TOKEN " failure last_heartbeat_details", "",
@@ -57,8 +60,10 @@ const std::vector<RequestFields> kFields = {
     {"RespondActivityTaskCanceledRequest", PERDURE_ACTIVITY_BY_TOKEN " details", "", PERDURE_WORKER_STAMPS},
     {"RecordActivityTaskHeartbeatByIdRequest", PERDURE_ACTIVITY_BY_ID " details", "", "resource_id"},
     {"RespondActivityTaskCompletedByIdRequest", PERDURE_ACTIVITY_BY_ID " result", "", "resource_id"},
-    {"RespondActivityTaskFailedByIdRequest", PERDURE_ACTIVITY_BY_ID " failure last_heartbeat_details", "", "resource_id cause"},
-    {"RespondActivityTaskCanceledByIdRequest", PERDURE_ACTIVITY_BY_ID " details", "", "resource_id deployment_options"},
+    {"RespondActivityTaskFailedByIdRequest", PERDURE_ACTIVITY_BY_ID " failure last_heartbeat_details", "",
+     "resource_id cause"},
+    {"RespondActivityTaskCanceledByIdRequest", PERDURE_ACTIVITY_BY_ID " details", "",
+     "resource_id deployment_options"},
     {"ShutdownWorkerRequest", "namespace sticky_task_queue identity worker_instance_key", "",
      "reason worker_heartbeat task_queue task_queue_types"},
     {"DescribeTaskQueueRequest",
@@ -69,8 +74,8 @@ const std::vector<RequestFields> kFields = {
      "visibility_archival_state clusters active_cluster_name",
      "is_global_namespace history_archival_uri visibility_archival_uri", "security_token"},
     {"DescribeNamespaceRequest", "namespace id", "", "weak_consistency"},
-    {"UpdateNamespaceRequest", "namespace update_info config", "replication_config delete_bad_binary promote_namespace",
-     "security_token"},
+    {"UpdateNamespaceRequest", "namespace update_info config",
+     "replication_config delete_bad_binary promote_namespace", "security_token"},
     {"ListNamespacesRequest", "page_size next_page_token namespace_filter", "", ""},
     {"ListWorkflowExecutionsRequest", "namespace page_size next_page_token query", "", ""},
     {"CountWorkflowExecutionsRequest", "namespace query", "", ""},
@@ -81,7 +86,8 @@ const std::vector<RequestFields> kFields = {
     // Parts of requests.
     {"UpdateNamespaceInfo", "description owner_email data", "state", ""},
     {"NamespaceConfig", "workflow_execution_retention_ttl custom_search_attribute_aliases",
-     "bad_binaries history_archival_uri visibility_archival_uri", "history_archival_state visibility_archival_state"},
+     "bad_binaries history_archival_uri visibility_archival_uri",
+     "history_archival_state visibility_archival_state"},
     {"ContinueAsNewWorkflowExecutionCommandAttributes",
      "workflow_type task_queue input workflow_run_timeout workflow_task_timeout backoff_start_interval retry_policy initiator "
      "failure last_completion_result cron_schedule header memo search_attributes",
@@ -94,6 +100,8 @@ const std::vector<RequestFields> kFields = {
 
 }  // namespace
 
-const std::vector<RequestFields>& request_fields() { return kFields; }
+const std::vector<RequestFields>& request_fields() {
+  return kFields;
+}
 
 }  // namespace perdure::frontend

@@ -23,8 +23,9 @@ namespace {
 // Not looked into: user data, which travels as it is.
 bool is_opaque(const Descriptor& type) {
   static const std::set<std::string, std::less<>> kOpaque = {
-      "temporal.api.common.v1.Payload", "temporal.api.common.v1.Payloads", "temporal.api.common.v1.Header",
-      "temporal.api.common.v1.Memo", "temporal.api.failure.v1.Failure", "temporal.api.worker.v1.WorkerHeartbeat"};
+      "temporal.api.common.v1.Payload",  "temporal.api.common.v1.Payloads",
+      "temporal.api.common.v1.Header",   "temporal.api.common.v1.Memo",
+      "temporal.api.failure.v1.Failure", "temporal.api.worker.v1.WorkerHeartbeat"};
   return kOpaque.contains(type.full_name()) || type.file()->package() == "google.protobuf";
 }
 
@@ -36,11 +37,13 @@ std::set<std::string, std::less<>> words(const char* text) {
 }
 
 base::Status unknown_field(const std::string& name, int number) {
-  return base::invalid_argument(name + " has a field that this server does not know: number " + std::to_string(number));
+  return base::invalid_argument(name + " has a field that this server does not know: number " +
+                                std::to_string(number));
 }
 
 bool is_set(const Message& message, const Reflection& reflection, const FieldDescriptor& field) {
-  return field.is_repeated() ? reflection.FieldSize(message, &field) > 0 : reflection.HasField(message, &field);
+  return field.is_repeated() ? reflection.FieldSize(message, &field) > 0
+                             : reflection.HasField(message, &field);
 }
 
 }  // namespace
@@ -54,11 +57,13 @@ base::Status RequestShape::check(const Message& message) const {
       return base::invalid_argument(name_ + "." + field->name() + " is not supported by this server yet");
   for (const Child& child : children_) {
     if (!child.field->is_repeated()) {
-      if (reflection.HasField(message, child.field)) TRY_VOID(child.shape->check(reflection.GetMessage(message, child.field)));
+      if (reflection.HasField(message, child.field))
+        TRY_VOID(child.shape->check(reflection.GetMessage(message, child.field)));
       continue;
     }
     const int size = reflection.FieldSize(message, child.field);
-    for (int i = 0; i < size; ++i) TRY_VOID(child.shape->check(reflection.GetRepeatedMessage(message, child.field, i)));
+    for (int i = 0; i < size; ++i)
+      TRY_VOID(child.shape->check(reflection.GetRepeatedMessage(message, child.field, i)));
   }
   return {};
 }
@@ -74,14 +79,15 @@ struct ShapeTable {
     shape.name_ = type.name();
     for (const RequestFields& fields : request_fields()) {
       if (type.full_name().ends_with(std::string(".") + fields.message))
-        for (const std::string& name : words(fields.refused)) shape.refused_.push_back(type.FindFieldByName(name));
+        for (const std::string& name : words(fields.refused))
+          shape.refused_.push_back(type.FindFieldByName(name));
     }
     for (int i = 0; i < type.field_count(); ++i) {
       const FieldDescriptor& field = *type.field(i);
       if (field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE || is_opaque(*field.message_type())) continue;
       const Descriptor& child = *field.message_type();
-      if (child.options().map_entry() &&
-          (child.map_value()->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE || is_opaque(*child.map_value()->message_type()))) {
+      if (child.options().map_entry() && (child.map_value()->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE ||
+                                          is_opaque(*child.map_value()->message_type()))) {
         continue;
       }
       shape.children_.push_back({&field, &of(child)});

@@ -25,9 +25,10 @@ class RequestShape {
     const google::protobuf::FieldDescriptor* field;
     const RequestShape* shape;
   };
-  std::string name_;                                               // for texts: "StartWorkflowExecutionRequest"
+  // for texts: "StartWorkflowExecutionRequest"
+  std::string name_;
   std::vector<const google::protobuf::FieldDescriptor*> refused_;
-  std::vector<Child> children_;                                    // message fields to look into
+  std::vector<Child> children_;  // message fields to look into
 };
 
 // The shape of a message type; made once, valid for ever. Any thread.

@@ -30,11 +30,13 @@ class Executions {
   virtual void execute(UnitKey key, core::Command command, std::size_t bytes, Done<core::Reply> done) = 0;
   virtual void complete_workflow_task(UnitKey key, core::CompleteWorkflowTask command, std::size_t bytes,
                                       Done<std::string> done) = 0;
-  virtual void start_workflow(UnitKey key, core::StartWorkflow command, std::size_t bytes, Done<std::string> done) = 0;
+  virtual void start_workflow(UnitKey key, core::StartWorkflow command, std::size_t bytes,
+                              Done<std::string> done) = 0;
   virtual std::uint64_t read_history(history::HistoryRequest request, Done<history::HistoryPage> done) = 0;
   virtual void leave_history(const UnitKey& key, std::uint64_t waiter) = 0;
   virtual void query(history::QueryRequest request, Done<wfs::QueryWorkflowResponse> done) = 0;
-  virtual void answer_query(const std::string& query_id, wfs::RespondQueryTaskCompletedRequest request, Done<void> done) = 0;
+  virtual void answer_query(const std::string& query_id, wfs::RespondQueryTaskCompletedRequest request,
+                            Done<void> done) = 0;
   virtual void await_visibility(Done<void> done) = 0;
 };
 
@@ -45,8 +47,8 @@ class TaskQueues {
   virtual std::uint64_t poll(matching::PollRequest request, matching::PollDone done) = 0;
   virtual void cancel_poll(const matching::QueueKey& queue, std::uint64_t poll_id) = 0;
   virtual void describe(matching::QueueKey queue, Done<matching::QueueDescription> done) = 0;
-  virtual void shutdown_worker(const std::string& namespace_id, const std::string& sticky_queue, const std::string& identity,
-                               const std::string& worker_instance_key) = 0;
+  virtual void shutdown_worker(const std::string& namespace_id, const std::string& sticky_queue,
+                               const std::string& identity, const std::string& worker_instance_key) = 0;
 };
 
 // What GetClusterInfo tells about this process.

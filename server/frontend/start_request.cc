@@ -14,13 +14,18 @@ using base::invalid_argument;
 
 namespace {
 
-std::string name_of(enums::WorkflowIdReusePolicy policy) { return enums::WorkflowIdReusePolicy_Name(policy); }
-std::string name_of(enums::WorkflowIdConflictPolicy policy) { return enums::WorkflowIdConflictPolicy_Name(policy); }
+std::string name_of(enums::WorkflowIdReusePolicy policy) {
+  return enums::WorkflowIdReusePolicy_Name(policy);
+}
+std::string name_of(enums::WorkflowIdConflictPolicy policy) {
+  return enums::WorkflowIdConflictPolicy_Name(policy);
+}
 
 // ID-04.
 Status check_policies(enums::WorkflowIdReusePolicy reuse, enums::WorkflowIdConflictPolicy conflict) {
   if (!enums::WorkflowIdReusePolicy_IsValid(reuse)) return invalid_argument("Invalid WorkflowIDReusePolicy.");
-  if (!enums::WorkflowIdConflictPolicy_IsValid(conflict)) return invalid_argument("Invalid WorkflowIDConflictPolicy.");
+  if (!enums::WorkflowIdConflictPolicy_IsValid(conflict))
+    return invalid_argument("Invalid WorkflowIDConflictPolicy.");
   if (conflict != enums::WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED &&
       reuse == enums::WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING) {
     return invalid_argument("Invalid WorkflowIDReusePolicy: " + name_of(reuse) +
@@ -34,7 +39,9 @@ Status check_policies(enums::WorkflowIdReusePolicy reuse, enums::WorkflowIdConfl
   return {};
 }
 
-bool is_zero(const google::protobuf::Duration& duration) { return duration.seconds() == 0 && duration.nanos() == 0; }
+bool is_zero(const google::protobuf::Duration& duration) {
+  return duration.seconds() == 0 && duration.nanos() == 0;
+}
 
 bool less(const google::protobuf::Duration& a, const google::protobuf::Duration& b) {
   return a.seconds() != b.seconds() ? a.seconds() < b.seconds() : a.nanos() < b.nanos();
@@ -46,9 +53,11 @@ void fill_timeouts(Request& request, const core::Limits& limits) {
   if (request.has_workflow_execution_timeout() && is_zero(request.workflow_execution_timeout())) {
     request.clear_workflow_execution_timeout();
   }
-  if (request.has_workflow_run_timeout() && is_zero(request.workflow_run_timeout())) request.clear_workflow_run_timeout();
+  if (request.has_workflow_run_timeout() && is_zero(request.workflow_run_timeout()))
+    request.clear_workflow_run_timeout();
   if (request.has_workflow_execution_timeout() &&
-      (!request.has_workflow_run_timeout() || less(request.workflow_execution_timeout(), request.workflow_run_timeout()))) {
+      (!request.has_workflow_run_timeout() ||
+       less(request.workflow_execution_timeout(), request.workflow_run_timeout()))) {
     *request.mutable_workflow_run_timeout() = request.workflow_execution_timeout();
   }
   auto& task = *request.mutable_workflow_task_timeout();
@@ -56,13 +65,15 @@ void fill_timeouts(Request& request, const core::Limits& limits) {
   google::protobuf::Duration most;
   core::assign(&most, limits.max_task_timeout.count());
   if (less(most, task)) task = most;
-  if (request.has_workflow_run_timeout() && less(request.workflow_run_timeout(), task)) task = request.workflow_run_timeout();
+  if (request.has_workflow_run_timeout() && less(request.workflow_run_timeout(), task))
+    task = request.workflow_run_timeout();
 }
 
 template <class Request>
 Status check_times(Request& request) {
   if (request.has_workflow_execution_timeout())
-    TRY_VOID(check_duration(*request.mutable_workflow_execution_timeout(), "WorkflowExecutionTimeoutSeconds"));
+    TRY_VOID(
+        check_duration(*request.mutable_workflow_execution_timeout(), "WorkflowExecutionTimeoutSeconds"));
   if (request.has_workflow_run_timeout())
     TRY_VOID(check_duration(*request.mutable_workflow_run_timeout(), "WorkflowRunTimeoutSeconds"));
   if (request.has_workflow_task_timeout())
@@ -131,7 +142,8 @@ Status prepare(wfs::StartWorkflowExecutionRequest& request, const core::Namespac
   return prepare_common(request, ns, services);
 }
 
-Status prepare(wfs::SignalWithStartWorkflowExecutionRequest& request, const core::Namespace& ns, Services& services) {
+Status prepare(wfs::SignalWithStartWorkflowExecutionRequest& request, const core::Namespace& ns,
+               Services& services) {
   TRY_VOID(check_workflow_id(request.workflow_id(), services.limits));
   if (request.signal_name().empty()) return invalid_argument("SignalName is not set on request.");
   TRY_VOID(check_length(request.signal_name(), "SignalName", services.limits));

@@ -18,8 +18,8 @@ enum class TaskTokenKind : std::int32_t { kWorkflow = 1, kActivity = 2, kQuery =
 
 // `namespace_name`: of the request, may be empty. The errors are the ones clients know: a token that is missing, that was not made
 // here, that is of another kind or of another namespace (rule E17).
-Result<TaskTarget> read_task_token(const Services& services, const std::string& namespace_name, const std::string& bytes,
-                                   TaskTokenKind kind);
+Result<TaskTarget> read_task_token(const Services& services, const std::string& namespace_name,
+                                   const std::string& bytes, TaskTokenKind kind);
 
 // An activity by its id. `Request` is one of the …ById requests.
 template <class Request>

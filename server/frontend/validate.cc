@@ -16,7 +16,8 @@ namespace {
 constexpr std::string_view kReservedPrefix = "/_sys/";
 constexpr std::size_t kFairnessKeyLength = 64;
 
-Result<NamespaceView> find(const Services& services, const std::string& name, const std::vector<enums::NamespaceState>& allowed) {
+Result<NamespaceView> find(const Services& services, const std::string& name,
+                           const std::vector<enums::NamespaceState>& allowed) {
   if (name.empty()) return invalid_argument("Namespace is empty.");
   NamespaceView view{services.catalog.snapshot()};
   view.record = view.catalog->find_by_name(name);
@@ -47,17 +48,22 @@ Status check_link(const temporal::api::common::v1::Link& link, const core::Limit
   }
   if (link.has_workflow_event()) {
     const auto& event = link.workflow_event();
-    if (event.namespace_().empty()) return invalid_argument("workflow event link must not have an empty namespace field");
-    if (event.workflow_id().empty()) return invalid_argument("workflow event link must not have an empty workflow ID field");
-    if (event.run_id().empty()) return invalid_argument("workflow event link must not have an empty run ID field");
+    if (event.namespace_().empty())
+      return invalid_argument("workflow event link must not have an empty namespace field");
+    if (event.workflow_id().empty())
+      return invalid_argument("workflow event link must not have an empty workflow ID field");
+    if (event.run_id().empty())
+      return invalid_argument("workflow event link must not have an empty run ID field");
     if (event.has_event_ref() && event.event_ref().event_type() == enums::EVENT_TYPE_UNSPECIFIED &&
         event.event_ref().event_id() != 0) {
-      return invalid_argument("workflow event link ref cannot have an unspecified event type and a non-zero event ID");
+      return invalid_argument(
+          "workflow event link ref cannot have an unspecified event type and a non-zero event ID");
     }
     return {};
   }
   if (link.has_batch_job()) {
-    if (link.batch_job().job_id().empty()) return invalid_argument("batch job link must not have an empty job ID");
+    if (link.batch_job().job_id().empty())
+      return invalid_argument("batch job link must not have an empty job ID");
     return {};
   }
   return invalid_argument("unsupported link variant");
@@ -87,7 +93,8 @@ Status check_run_id(const std::string& id) {
   return {};
 }
 
-Status check_execution(bool is_set, const temporal::api::common::v1::WorkflowExecution& execution, const core::Limits& limits) {
+Status check_execution(bool is_set, const temporal::api::common::v1::WorkflowExecution& execution,
+                       const core::Limits& limits) {
   if (!is_set) return invalid_argument("Execution is not set on request.");
   TRY_VOID(check_workflow_id(execution.workflow_id(), limits));
   return check_run_id(execution.run_id());
@@ -98,8 +105,8 @@ Status check_length(const std::string& value, const char* name, const core::Limi
   return {};
 }
 
-Status check_task_queue(bool is_set, const temporal::api::taskqueue::v1::TaskQueue& queue, const char* missing,
-                        const core::Limits& limits) {
+Status check_task_queue(bool is_set, const temporal::api::taskqueue::v1::TaskQueue& queue,
+                        const char* missing, const core::Limits& limits) {
   if (!is_set) return invalid_argument(missing);
   if (queue.name().empty()) return invalid_argument("missing task queue name");
   if (queue.name().size() > limits.id_length) return invalid_argument("taskQueue length exceeds limit");
@@ -113,14 +120,18 @@ Status check_task_queue(bool is_set, const temporal::api::taskqueue::v1::TaskQue
   return {};
 }
 
-void normalise(temporal::api::taskqueue::v1::TaskQueue& queue) { queue.set_kind(enums::TASK_QUEUE_KIND_NORMAL); }
+void normalise(temporal::api::taskqueue::v1::TaskQueue& queue) {
+  queue.set_kind(enums::TASK_QUEUE_KIND_NORMAL);
+}
 
 Status check_duration(google::protobuf::Duration& duration, const char* name) {
   if (core::is_negative(duration)) {
-    return invalid_argument("An invalid " + std::string(name) + " is set on request. cause: negative duration");
+    return invalid_argument("An invalid " + std::string(name) +
+                            " is set on request. cause: negative duration");
   }
   if (duration.nanos() > 999'999'999) {
-    return invalid_argument("An invalid " + std::string(name) + " is set on request. cause: more than a second of nanos");
+    return invalid_argument("An invalid " + std::string(name) +
+                            " is set on request. cause: more than a second of nanos");
   }
   core::cap(duration);
   return {};
@@ -131,10 +142,11 @@ Status check_blob(const google::protobuf::Message& blob, const core::Limits& lim
   return {};
 }
 
-Status check_links(const google::protobuf::RepeatedPtrField<temporal::api::common::v1::Link>& links, const core::Limits& limits) {
+Status check_links(const google::protobuf::RepeatedPtrField<temporal::api::common::v1::Link>& links,
+                   const core::Limits& limits) {
   if (static_cast<std::size_t>(links.size()) > limits.links) {
-    return invalid_argument("cannot attach more than " + std::to_string(limits.links) + " links per request, got " +
-                            std::to_string(links.size()));
+    return invalid_argument("cannot attach more than " + std::to_string(limits.links) +
+                            " links per request, got " + std::to_string(links.size()));
   }
   for (const auto& link : links) TRY_VOID(check_link(link, limits));
   return {};
@@ -142,13 +154,15 @@ Status check_links(const google::protobuf::RepeatedPtrField<temporal::api::commo
 
 Status check_priority(const temporal::api::common::v1::Priority& priority) {
   if (priority.priority_key() < 0) return invalid_argument("priority key can't be negative");
-  if (priority.fairness_key().size() > kFairnessKeyLength) return invalid_argument("fairness key length exceeds limit");
+  if (priority.fairness_key().size() > kFairnessKeyLength)
+    return invalid_argument("fairness key length exceeds limit");
   return {};
 }
 
 Status check_deployment(const temporal::api::deployment::v1::WorkerDeploymentOptions& options) {
   if (options.worker_versioning_mode() == enums::WORKER_VERSIONING_MODE_VERSIONED) {
-    return invalid_argument("deployment_options.worker_versioning_mode VERSIONED is not supported by this server yet");
+    return invalid_argument(
+        "deployment_options.worker_versioning_mode VERSIONED is not supported by this server yet");
   }
   return {};
 }

@@ -27,19 +27,22 @@ Result<NamespaceView> find_namespace(const Services& services, const std::string
 Result<NamespaceView> find_namespace_for_start(const Services& services, const std::string& name);
 
 // `execution` must name a workflow; a run id, when given, must look like one.
-Status check_execution(bool is_set, const temporal::api::common::v1::WorkflowExecution& execution, const core::Limits& limits);
+Status check_execution(bool is_set, const temporal::api::common::v1::WorkflowExecution& execution,
+                       const core::Limits& limits);
 Status check_workflow_id(const std::string& id, const core::Limits& limits);
 Status check_run_id(const std::string& id);  // empty is fine
 // `text length exceeds limit.` unless `value` is short enough.
 Status check_length(const std::string& value, const char* name, const core::Limits& limits);
-Status check_task_queue(bool is_set, const temporal::api::taskqueue::v1::TaskQueue& queue, const char* missing,
-                        const core::Limits& limits);
+Status check_task_queue(bool is_set, const temporal::api::taskqueue::v1::TaskQueue& queue,
+                        const char* missing, const core::Limits& limits);
 // Fills the defaults of a queue that a workflow is started on: kind normal.
 void normalise(temporal::api::taskqueue::v1::TaskQueue& queue);
 // `An invalid X is set on request. cause: negative duration`; caps what is longer than a century.
 Status check_duration(google::protobuf::Duration& duration, const char* name);
-Status check_blob(const google::protobuf::Message& blob, const core::Limits& limits);  // `Blob data size exceeds limit.`
-Status check_links(const google::protobuf::RepeatedPtrField<temporal::api::common::v1::Link>& links, const core::Limits& limits);
+// `Blob data size exceeds limit.`
+Status check_blob(const google::protobuf::Message& blob, const core::Limits& limits);
+Status check_links(const google::protobuf::RepeatedPtrField<temporal::api::common::v1::Link>& links,
+                   const core::Limits& limits);
 Status check_priority(const temporal::api::common::v1::Priority& priority);
 // Versioned workers are not served yet.
 Status check_deployment(const temporal::api::deployment::v1::WorkerDeploymentOptions& options);

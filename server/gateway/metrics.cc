@@ -79,7 +79,8 @@ const std::vector<MetricFamily> kFamilies = {
     {"poll_success", "counter", "Polls that got a task."},
     {"poll_success_sync", "counter", "Polls that got a task which had not waited for them."},
     {"poll_timeouts", "counter", "Polls that ended empty."},
-    {"syncmatch_latency", "histogram", "Seconds from a task's being due to its delivery, when a poll waited for it."},
+    {"syncmatch_latency", "histogram",
+     "Seconds from a task's being due to its delivery, when a poll waited for it."},
     {"asyncmatch_latency", "histogram", "The same when the task waited for a poll."},
     {"approximate_backlog_count", "gauge", "Tasks that wait in a task queue: the 200 with the most."},
     {"approximate_backlog_age_seconds", "gauge", "How long the oldest of them has waited."},
@@ -213,7 +214,8 @@ void write_calls(Writer& out, const CallMetrics& calls) {
     }
   }
   out.family(kLatency);
-  for (const Called& one : all) write_histogram(out, one.labels, one.row->latency, seconds_of(one.row->nanoseconds));
+  for (const Called& one : all)
+    write_histogram(out, one.labels, one.row->latency, seconds_of(one.row->nanoseconds));
   out.family(kPending);
   out.sample("service_name=\"frontend\"",
              static_cast<std::uint64_t>(std::max<std::int64_t>(0, calls.pending())));
@@ -224,14 +226,16 @@ void write_operations(Writer& out, const store::MeasuredStore* store) {
   std::vector<std::pair<std::string, const Operations::Row*>> rows;
   for (std::size_t i = 0; store != nullptr && i < Operations::kOperations; ++i) {
     const Operations::Row& row = store->row(static_cast<Operations::Operation>(i));
-    if (sum(row.latency) > 0) rows.emplace_back("operation=\"" + std::string(Operations::kNames[i]) + "\"", &row);
+    if (sum(row.latency) > 0)
+      rows.emplace_back("operation=\"" + std::string(Operations::kNames[i]) + "\"", &row);
   }
   out.family(kOperations);
   for (const auto& [labels, row] : rows) out.sample(labels, sum(row->latency));
   out.family(kOperationErrors);
   for (const auto& [labels, row] : rows) out.sample(labels, row->errors);
   out.family(kOperationLatency);
-  for (const auto& [labels, row] : rows) write_histogram(out, labels, row->latency, seconds_of(row->nanoseconds));
+  for (const auto& [labels, row] : rows)
+    write_histogram(out, labels, row->latency, seconds_of(row->nanoseconds));
 }
 
 // The label of a namespace by its id.
@@ -267,13 +271,19 @@ void write_matching(Writer& out, const MetricSources& sources, const matching::M
   const auto latency = [&out](const std::string& labels, const base::Histogram& of) {
     write_histogram(out, labels, of.buckets, std::chrono::duration<double>(of.sum).count());
   };
-  each(kPollSuccess, [&](const std::string& labels, const PollCounters& of) { out.sample(labels, of.success); });
-  each(kPollSuccessSync, [&](const std::string& labels, const PollCounters& of) { out.sample(labels, of.success_sync); });
-  each(kPollTimeouts, [&](const std::string& labels, const PollCounters& of) { out.sample(labels, of.timeouts); });
-  each(kSyncMatch, [&](const std::string& labels, const PollCounters& of) { latency(labels, of.sync_match); });
-  each(kAsyncMatch, [&](const std::string& labels, const PollCounters& of) { latency(labels, of.async_match); });
+  each(kPollSuccess,
+       [&](const std::string& labels, const PollCounters& of) { out.sample(labels, of.success); });
+  each(kPollSuccessSync,
+       [&](const std::string& labels, const PollCounters& of) { out.sample(labels, of.success_sync); });
+  each(kPollTimeouts,
+       [&](const std::string& labels, const PollCounters& of) { out.sample(labels, of.timeouts); });
+  each(kSyncMatch,
+       [&](const std::string& labels, const PollCounters& of) { latency(labels, of.sync_match); });
+  each(kAsyncMatch,
+       [&](const std::string& labels, const PollCounters& of) { latency(labels, of.async_match); });
   const auto labels_of = [&](const matching::QueueGauge& queue) {
-    return namespace_label(sources, queue.namespace_id) + ",taskqueue=\"" + escaped(queue.name) + "\"" + type_label(queue.kind);
+    return namespace_label(sources, queue.namespace_id) + ",taskqueue=\"" + escaped(queue.name) + "\"" +
+           type_label(queue.kind);
   };
   out.family(kBacklog);
   for (const auto& queue : figures.queues) out.sample(labels_of(queue), std::to_string(queue.backlog));
@@ -283,7 +293,8 @@ void write_matching(Writer& out, const MetricSources& sources, const matching::M
   }
 }
 
-void write_refused(Writer& out, const history::HistoryFigures& history, const matching::MatchingFigures& matching) {
+void write_refused(Writer& out, const history::HistoryFigures& history,
+                   const matching::MatchingFigures& matching) {
   out.family(kRefused);
   const std::pair<const char*, std::uint64_t> bounds[] = {{"execution", history.refused_execution},
                                                           {"low_space", history.refused_low_space},

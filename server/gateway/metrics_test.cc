@@ -122,18 +122,19 @@ TEST(Metrics, TellOfTheEngine) {
     return figures;
   };
   const std::string text = metrics_text(sources);
-  for (const char* line : {
-           "workflow_success{namespace=\"my \\\"ns\\\"\"} 7\n",
-           "workflow_timeout{namespace=\"gone\"} 1\n",
-           "poll_success{namespace=\"my \\\"ns\\\"\",task_type=\"Activity\"} 5\n",
-           "poll_timeouts{namespace=\"my \\\"ns\\\"\",task_type=\"Activity\"} 6\n",
-           "syncmatch_latency_bucket{namespace=\"my \\\"ns\\\"\",task_type=\"Activity\",le=\"0.005\"} 1\n",
-           "approximate_backlog_count{namespace=\"my \\\"ns\\\"\",taskqueue=\"tq\",task_type=\"Workflow\"} 12\n",
-           "approximate_backlog_age_seconds{namespace=\"my \\\"ns\\\"\",taskqueue=\"tq\",task_type=\"Workflow\"} 1.5\n",
-           "perdure_parked_polls 9\n",
-           "perdure_history_waiters 4\n",
-           "perdure_refused_requests{bound=\"mailbox\"} 3\n",
-       }) {
+  for (
+      const char* line : {
+          "workflow_success{namespace=\"my \\\"ns\\\"\"} 7\n",
+          "workflow_timeout{namespace=\"gone\"} 1\n",
+          "poll_success{namespace=\"my \\\"ns\\\"\",task_type=\"Activity\"} 5\n",
+          "poll_timeouts{namespace=\"my \\\"ns\\\"\",task_type=\"Activity\"} 6\n",
+          "syncmatch_latency_bucket{namespace=\"my \\\"ns\\\"\",task_type=\"Activity\",le=\"0.005\"} 1\n",
+          "approximate_backlog_count{namespace=\"my \\\"ns\\\"\",taskqueue=\"tq\",task_type=\"Workflow\"} 12\n",
+          "approximate_backlog_age_seconds{namespace=\"my \\\"ns\\\"\",taskqueue=\"tq\",task_type=\"Workflow\"} 1.5\n",
+          "perdure_parked_polls 9\n",
+          "perdure_history_waiters 4\n",
+          "perdure_refused_requests{bound=\"mailbox\"} 3\n",
+      }) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "\nnot in\n" << text;
   }
 }

@@ -14,9 +14,9 @@ namespace {
 
 namespace wfs = core::wfs;
 
-constexpr std::int64_t kPageEvents = 256;    // of the first page that a poll reply carries (WT-09)
+constexpr std::int64_t kPageEvents = 256;       // of the first page that a poll reply carries (WT-09)
 constexpr std::int64_t kMostWaiters = 200'000;  // long polls, per executor
-constexpr std::size_t kPageBytes = 3 << 20;  // so that a page stays below the message limit of clients
+constexpr std::size_t kPageBytes = 3 << 20;     // so that a page stays below the message limit of clients
 
 std::shared_ptr<const std::string> serialized(const core::HistoryEvent& event) {
   return std::make_shared<const std::string>(event.SerializeAsString());
@@ -161,7 +161,8 @@ void Loop::end_parked(const base::Error& why) {
 
 void Loop::park_history(Unit& unit, Run& run, HistoryRequest request, Done<HistoryPage> done) {
   if (stopping_) return done(std::unexpected(stopping()));
-  if (waiting_ >= kMostWaiters) return done(std::unexpected(core::overloaded("too many long polls of histories wait")));
+  if (waiting_ >= kMostWaiters)
+    return done(std::unexpected(core::overloaded("too many long polls of histories wait")));
   const base::TimerId timer = executor_.call_at(
       request.wait_until,
       [this, key = unit.key, run_id = request.run_id, id = request.waiter] { end_waiter(key, run_id, id); });
@@ -182,7 +183,8 @@ void Loop::end_waiter(const UnitKey& key, const std::string& run_id, std::uint64
   Unit* unit = find_unit(key);
   Run* run = unit ? unit->find(run_id) : nullptr;
   if (!run) return;
-  const auto found = std::ranges::find(run->waiters, waiter, [](const HistoryWaiter& w) { return w.request.waiter; });
+  const auto found =
+      std::ranges::find(run->waiters, waiter, [](const HistoryWaiter& w) { return w.request.waiter; });
   if (found == run->waiters.end()) return;
   executor_.cancel(found->timer);
   HistoryWaiter ended = std::move(*found);

@@ -16,7 +16,8 @@ class Engine {
   explicit Engine(HistoryOptions options) {
     shared.options = std::move(options);
     CHECK(!shared.options.executors.empty() && shared.options.store && shared.options.catalog);
-    for (std::size_t i = 0; i < shared.options.executors.size(); ++i) shared.loops.push_back(std::make_unique<Loop>(shared, i));
+    for (std::size_t i = 0; i < shared.options.executors.size(); ++i)
+      shared.loops.push_back(std::make_unique<Loop>(shared, i));
   }
 
   Shared shared;
@@ -25,15 +26,18 @@ class Engine {
 namespace {
 
 base::Lane lane_of(const core::Command& command) {
-  if (std::holds_alternative<core::StartWorkflow>(command) || std::holds_alternative<core::SignalWithStart>(command) ||
-      std::holds_alternative<core::SignalWorkflow>(command) || std::holds_alternative<core::DescribeWorkflow>(command)) {
+  if (std::holds_alternative<core::StartWorkflow>(command) ||
+      std::holds_alternative<core::SignalWithStart>(command) ||
+      std::holds_alternative<core::SignalWorkflow>(command) ||
+      std::holds_alternative<core::DescribeWorkflow>(command)) {
     return base::Lane::kNewWork;
   }
   return base::Lane::kCompletion;
 }
 
 bool adds_work(const core::Command& command) {
-  return std::holds_alternative<core::StartWorkflow>(command) || std::holds_alternative<core::SignalWithStart>(command) ||
+  return std::holds_alternative<core::StartWorkflow>(command) ||
+         std::holds_alternative<core::SignalWithStart>(command) ||
          std::holds_alternative<core::SignalWorkflow>(command);
 }
 
@@ -46,9 +50,10 @@ int unknown_type(const core::pb::Record& record) {
 
 // Records mean what they meant when they were written; one that is not understood may not be passed over (rule E14).
 base::Status newer_format(store::GroupNumber group, int type) {
-  return base::fail(base::Code::kDataLoss, "group " + std::to_string(group) + " of the log holds a record of type " +
-                                               std::to_string(type) +
-                                               ", which this version does not know; a newer version wrote it");
+  return base::fail(base::Code::kDataLoss,
+                    "group " + std::to_string(group) + " of the log holds a record of type " +
+                        std::to_string(type) +
+                        ", which this version does not know; a newer version wrote it");
 }
 
 }  // namespace
@@ -74,7 +79,8 @@ base::Status History::start(matching::Matching& matching) {
     bytes_read += bytes.size();
     core::pb::Group group;
     if (!group.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-      parsed = base::fail(base::Code::kDataLoss, "group " + std::to_string(number) + " of the log cannot be read");
+      parsed =
+          base::fail(base::Code::kDataLoss, "group " + std::to_string(number) + " of the log cannot be read");
       return;
     }
     std::vector<store::CatalogEntry> entries;
@@ -96,9 +102,10 @@ base::Status History::start(matching::Matching& matching) {
   shared.stream = std::make_unique<Stream>(shared.loops[0]->executor(), *shared.options.store, last);
   catalog.set_append([&shared](std::vector<store::CatalogEntry> entries, Done<void> done) {
     Loop& loop = *shared.loops[0];
-    loop.executor().post(base::Lane::kCompletion, 0, [&loop, entries = std::move(entries), done = std::move(done)]() mutable {
-      loop.append_catalog(std::move(entries), std::move(done));
-    });
+    loop.executor().post(base::Lane::kCompletion, 0,
+                         [&loop, entries = std::move(entries), done = std::move(done)]() mutable {
+                           loop.append_catalog(std::move(entries), std::move(done));
+                         });
   });
   for (const auto& loop : shared.loops) {
     loop->executor().post(base::Lane::kCompletion, 0, [&loop = *loop] { loop.start(); });
@@ -132,12 +139,14 @@ constexpr std::size_t kHeldByEach = 4 << 10;
 
 // Runs `work` on the loop of the key; refused when its lane is full.
 template <class T, class Work>
-void on_loop(Shared& shared, const UnitKey& key, base::Lane lane, std::size_t bytes, Done<T> done, Work work) {
+void on_loop(Shared& shared, const UnitKey& key, base::Lane lane, std::size_t bytes, Done<T> done,
+             Work work) {
   if (shared.ended && !base::planted(base::Bug::kEndedStillAnswers))
     return done(std::unexpected(
         base::Error{base::Code::kUnavailable, "the server has lost its log; please retry", {}}));
   if (shared.options.store->statistics().unprojected_bytes > 2 * shared.options.refuse_bytes) {
-    return done(std::unexpected(core::overloaded("the server is far behind with writing to its database; please retry")));
+    return done(std::unexpected(
+        core::overloaded("the server is far behind with writing to its database; please retry")));
   }
   Loop& loop = shared.loop_of(key);
   auto kept = std::make_shared<Done<T>>(std::move(done));
@@ -146,8 +155,8 @@ void on_loop(Shared& shared, const UnitKey& key, base::Lane lane, std::size_t by
   shared.mailbox_bytes.fetch_add(held, std::memory_order_relaxed);
   const base::Clock& clock = loop.executor().clock();
   const base::Time until = lane == base::Lane::kNewWork ? base::add(clock.now(), kLongestWait) : base::kNever;
-  const bool posted =
-      loop.executor().post(lane, bytes, [&shared, &loop, &clock, until, held, kept, work = std::move(work)]() mutable {
+  const bool posted = loop.executor().post(
+      lane, bytes, [&shared, &loop, &clock, until, held, kept, work = std::move(work)]() mutable {
         shared.mailbox_bytes.fetch_sub(held, std::memory_order_relaxed);
         if (until != base::kNever && clock.now() > until) {
           shared.refused_mailbox.fetch_add(1, std::memory_order_relaxed);
@@ -188,14 +197,16 @@ void History::execute(UnitKey key, core::Command command, std::size_t bytes, Don
                        });
 }
 
-void History::complete_workflow_task(UnitKey key, core::CompleteWorkflowTask command, std::size_t bytes, Done<std::string> done) {
+void History::complete_workflow_task(UnitKey key, core::CompleteWorkflowTask command, std::size_t bytes,
+                                     Done<std::string> done) {
   on_loop<std::string>(engine_->shared, key, base::Lane::kCompletion, bytes, std::move(done),
                        [key, command = std::move(command)](Loop& loop, Done<std::string> then) mutable {
                          loop.complete_workflow_task(key, std::move(command), std::move(then));
                        });
 }
 
-void History::start_workflow(UnitKey key, core::StartWorkflow command, std::size_t bytes, Done<std::string> done) {
+void History::start_workflow(UnitKey key, core::StartWorkflow command, std::size_t bytes,
+                             Done<std::string> done) {
   if (auto refused = refuse_new_work(engine_->shared)) return done(std::unexpected(std::move(*refused)));
   on_loop<std::string>(engine_->shared, key, base::Lane::kNewWork, bytes, std::move(done),
                        [key, command = std::move(command)](Loop& loop, Done<std::string> then) mutable {
@@ -222,14 +233,16 @@ void History::leave_history(const UnitKey& key, std::uint64_t waiter) {
 void History::query(QueryRequest request, Done<core::wfs::QueryWorkflowResponse> done) {
   const UnitKey key = request.key;
   const std::size_t bytes = request.request.ByteSizeLong();
-  on_loop<core::wfs::QueryWorkflowResponse>(engine_->shared, key, base::Lane::kNewWork, bytes, std::move(done),
+  on_loop<core::wfs::QueryWorkflowResponse>(engine_->shared, key, base::Lane::kNewWork, bytes,
+                                            std::move(done),
                                             [request = std::move(request)](Loop& loop, auto then) mutable {
                                               loop.query(std::move(request), std::move(then));
                                             });
 }
 
 // The id of a direct query begins with the number of the loop that waits for the answer.
-void History::answer_query(const std::string& query_id, core::wfs::RespondQueryTaskCompletedRequest request, Done<void> done) {
+void History::answer_query(const std::string& query_id, core::wfs::RespondQueryTaskCompletedRequest request,
+                           Done<void> done) {
   Shared& shared = engine_->shared;
   const std::size_t colon = query_id.find(':');
   std::size_t index = 0;
@@ -241,10 +254,10 @@ void History::answer_query(const std::string& query_id, core::wfs::RespondQueryT
   }
   Loop& loop = *shared.loops[index];
   const std::size_t bytes = request.ByteSizeLong();
-  loop.executor().post(base::Lane::kCompletion, bytes,
-                       [&loop, id = query_id.substr(colon + 1), request = std::move(request), done = std::move(done)]() mutable {
-                         loop.answer_query(id, std::move(request), std::move(done));
-                       });
+  loop.executor().post(
+      base::Lane::kCompletion, bytes,
+      [&loop, id = query_id.substr(colon + 1), request = std::move(request),
+       done = std::move(done)]() mutable { loop.answer_query(id, std::move(request), std::move(done)); });
 }
 
 void History::await_visibility(Done<void> done) {
@@ -284,7 +297,8 @@ HistoryFigures History::figures() const {
 
 // ---- TaskStarter ---------------------------------------------------------------------------------------------------------------
 
-void History::start_task(const matching::Offer& offer, const matching::Poller& poller, Done<std::string> done) {
+void History::start_task(const matching::Offer& offer, const matching::Poller& poller,
+                         Done<std::string> done) {
   Loop& loop = engine_->shared.loop_of(offer.unit);
   if (loop.executor().is_current()) return loop.start_task(offer, poller, std::move(done));
   loop.executor().post(base::Lane::kCompletion, 0, [&loop, offer, poller, done = std::move(done)]() mutable {

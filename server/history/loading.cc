@@ -9,7 +9,8 @@
 namespace perdure::history {
 namespace {
 
-constexpr std::size_t kTailsAtATime = 64;  // units of the recovered log that are read while live traffic goes on
+// units of the recovered log that are read while live traffic goes on
+constexpr std::size_t kTailsAtATime = 64;
 constexpr auto kReadAgain = std::chrono::seconds(1);
 
 std::unexpected<base::Error> corrupt(const char* what) {
@@ -39,7 +40,8 @@ bool Loop::ready(Unit& unit, const core::Command& command) {
         load_run(unit, run_id);
         return false;
       }
-    } else if (!std::holds_alternative<core::DescribeWorkflow>(command) && !std::holds_alternative<core::ReadHistory>(command)) {
+    } else if (!std::holds_alternative<core::DescribeWorkflow>(command) &&
+               !std::holds_alternative<core::ReadHistory>(command)) {
       return true;  // it is only refused
     }
   }
@@ -138,7 +140,8 @@ void Loop::install_run(Unit& unit, const std::string& run_id, const std::optiona
 base::Status Loop::make_run(Run& run, const store::StoredRun& stored) {
   core::pb::Records records;
   bool readable = records.ParseFromString(stored.snapshot);
-  for (const std::string& bytes : stored.records) readable = readable && records.add_records()->ParseFromString(bytes);
+  for (const std::string& bytes : stored.records)
+    readable = readable && records.add_records()->ParseFromString(bytes);
   if (!readable) return corrupt("the stored state of a run cannot be read");
   for (const auto& record : records.records()) TRY_VOID(core::apply(run.state, record));
   if (!run.state.exists()) return {};
@@ -152,25 +155,27 @@ base::Status Loop::make_run(Run& run, const store::StoredRun& stored) {
 void Loop::load_events(Unit& unit, const std::string& run_id, std::int64_t first) {
   Run& run = unit.runs[run_id];
   ++unit.loads;
-  store_.read_events(unit.key, run_id, first, run.events.first() - 1, ~std::size_t{0},
-                     [this, key = unit.key, run_id, first](Result<std::vector<store::StoredEvent>> events) {
-                       executor_.post(base::Lane::kCompletion, 0, [this, key, run_id, first, events = std::move(events)] {
-                         Unit* unit = find_unit(key);
-                         CHECK(unit);
-                         --unit->loads;
-                         if (!events && events.error().code != base::Code::kDataLoss) return load_failed(key, events.error());
-                         if (!events) {
-                           quarantine(*unit, events.error().message, run_id);
-                           return loaded(key);
-                         }
-                         Run& run = unit->runs[run_id];
-                         run.events.prepend(*events);
-                         if (!run.events.holds(first) && run.state.exists()) {
-                           quarantine(*unit, "events of the history are missing in the store", run_id);
-                         }
-                         loaded(key);
-                       });
-                     });
+  store_.read_events(
+      unit.key, run_id, first, run.events.first() - 1, ~std::size_t{0},
+      [this, key = unit.key, run_id, first](Result<std::vector<store::StoredEvent>> events) {
+        executor_.post(base::Lane::kCompletion, 0, [this, key, run_id, first, events = std::move(events)] {
+          Unit* unit = find_unit(key);
+          CHECK(unit);
+          --unit->loads;
+          if (!events && events.error().code != base::Code::kDataLoss)
+            return load_failed(key, events.error());
+          if (!events) {
+            quarantine(*unit, events.error().message, run_id);
+            return loaded(key);
+          }
+          Run& run = unit->runs[run_id];
+          run.events.prepend(*events);
+          if (!run.events.holds(first) && run.state.exists()) {
+            quarantine(*unit, "events of the history are missing in the store", run_id);
+          }
+          loaded(key);
+        });
+      });
 }
 
 void Loop::loaded(const UnitKey& key) {
@@ -219,7 +224,8 @@ void Loop::load_failed(const UnitKey& key, const base::Error& error) {
   std::deque<PendingCommand> waiting;
   waiting.swap(unit->waiting);
   for (PendingCommand& pending : waiting) {
-    pending.done(std::unexpected(base::Error{code, "the execution cannot be read now: " + error.message, {}}));
+    pending.done(
+        std::unexpected(base::Error{code, "the execution cannot be read now: " + error.message, {}}));
   }
 }
 
@@ -283,9 +289,11 @@ bool Loop::load_for_tail(Unit& unit) {
 // The tail needs the runs it names; when they are all there it is applied, in order, beyond what the store includes.
 void Loop::apply_tail(Unit& unit) {
   const auto deletes = [&](const auto& entry) {
-    return entry.first > unit.stored_position && entry.second.records_size() > 0 && entry.second.records(0).delete_unit();
+    return entry.first > unit.stored_position && entry.second.records_size() > 0 &&
+           entry.second.records(0).delete_unit();
   };
-  if (const auto last = std::find_if(unit.tail.rbegin(), unit.tail.rend(), deletes); last != unit.tail.rend()) {
+  if (const auto last = std::find_if(unit.tail.rbegin(), unit.tail.rend(), deletes);
+      last != unit.tail.rend()) {
     wipe(unit);  // whatever came before it
     unit.tail.erase(unit.tail.begin(), last.base());
   }
@@ -314,7 +322,8 @@ void Loop::apply_tail(Unit& unit) {
 
 // One decision of the recovered log, whole or not at all. What became of a run that a later decision deletes may be gone from the
 // store already, with its unit: such records say nothing.
-base::Status Loop::apply_decision(Unit& unit, core::pb::UnitRecords& records, const std::set<std::string>& deleted_later) {
+base::Status Loop::apply_decision(Unit& unit, core::pb::UnitRecords& records,
+                                  const std::set<std::string>& deleted_later) {
   if (records.records_size() == 1 && records.records(0).has_quarantine()) {
     take_quarantine(unit, records.records(0).quarantine());
     return {};
@@ -328,7 +337,8 @@ base::Status Loop::apply_decision(Unit& unit, core::pb::UnitRecords& records, co
   core::HeadState head = unit.head;
   for (const auto& record : records.records()) {
     if (record.run_id().empty()) {
-      if (!unit.stored && record.has_forget_received() && !head.received.find(record.forget_received())) continue;
+      if (!unit.stored && record.has_forget_received() && !head.received.find(record.forget_received()))
+        continue;
       TRY_VOID(core::apply(head, record));
       continue;
     }
@@ -361,7 +371,8 @@ base::Status Loop::apply_decision(Unit& unit, core::pb::UnitRecords& records, co
     if (record.delete_run()) run.deleted = true;
     if (after[record.run_id()].gone) continue;
     if (record.has_event()) {
-      run.events.append(std::make_shared<const std::string>(std::move(*record.mutable_event()->mutable_event())));
+      run.events.append(
+          std::make_shared<const std::string>(std::move(*record.mutable_event()->mutable_event())));
     } else if (run.snapshot_bytes > 16 * 1024) {
       run.records.push_back(record.SerializeAsString());
     }
@@ -377,20 +388,21 @@ void Loop::with_events(const UnitKey& key, const std::string& run_id, std::int64
   Run* run = unit ? unit->find(run_id) : nullptr;
   if (!run || run->events.holds(first)) return then({});
   ++unit->pins;  // `then` finds the run as it is now, or further on
-  store_.read_events(key, run_id, first, run->events.first() - 1, ~std::size_t{0},
-                     [this, key, run_id, then = std::move(then)](Result<std::vector<store::StoredEvent>> events) mutable {
-                       executor_.post(base::Lane::kCompletion, 0,
-                                      [this, key, run_id, events = std::move(events), then = std::move(then)]() mutable {
-                                        Unit* unit = find_unit(key);
-                                        --unit->pins;
-                                        if (!events) return then(std::unexpected(events.error()));
-                                        if (Run* run = unit->find(run_id)) {
-                                          run->events.prepend(*events);
-                                          recount(*unit);
-                                        }
-                                        then({});
-                                      });
-                     });
+  store_.read_events(
+      key, run_id, first, run->events.first() - 1, ~std::size_t{0},
+      [this, key, run_id, then = std::move(then)](Result<std::vector<store::StoredEvent>> events) mutable {
+        executor_.post(base::Lane::kCompletion, 0,
+                       [this, key, run_id, events = std::move(events), then = std::move(then)]() mutable {
+                         Unit* unit = find_unit(key);
+                         --unit->pins;
+                         if (!events) return then(std::unexpected(events.error()));
+                         if (Run* run = unit->find(run_id)) {
+                           run->events.prepend(*events);
+                           recount(*unit);
+                         }
+                         then({});
+                       });
+      });
 }
 
 }  // namespace perdure::history

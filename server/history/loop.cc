@@ -15,12 +15,15 @@ base::Error ended_error() {
 
 // What no installed decision may do (rule E12); empty: all is well.
 std::string broken_rule(Unit& unit, const core::Decision& decision) {
-  if (!decision.reply && decision.reply.error().code == base::Code::kDataLoss) return decision.reply.error().message;
+  if (!decision.reply && decision.reply.error().code == base::Code::kDataLoss)
+    return decision.reply.error().message;
   for (const core::RunChange& change : decision.runs) {
     if (change.deleted || !change.after.exists()) continue;
     const Run* run = unit.find(change.run_id);
-    const std::int64_t end = (run ? run->events.next() : 1) + static_cast<std::int64_t>(change.encoded.size());
-    if (change.after.progress.next_event_id() != end) return "corrupt execution: the history does not end where the run says";
+    const std::int64_t end =
+        (run ? run->events.next() : 1) + static_cast<std::int64_t>(change.encoded.size());
+    if (change.after.progress.next_event_id() != end)
+      return "corrupt execution: the history does not end where the run says";
   }
   return {};
 }
@@ -38,7 +41,9 @@ std::uint32_t shard_of(const UnitKey& key, std::uint32_t shards) {
   return static_cast<std::uint32_t>((hash >> 32) % shards);
 }
 
-Loop& Shared::loop_of(const UnitKey& key) { return *loops[shard_of(key, options.shards) % loops.size()]; }
+Loop& Shared::loop_of(const UnitKey& key) {
+  return *loops[shard_of(key, options.shards) % loops.size()];
+}
 
 Loop::Loop(Shared& shared, std::size_t index)
     : shared_(shared),
@@ -69,7 +74,9 @@ Unit& Loop::unit(const UnitKey& key) {
   return *slot;
 }
 
-void Loop::touch(Unit& unit) { ages_.splice(ages_.begin(), ages_, unit.age); }
+void Loop::touch(Unit& unit) {
+  ages_.splice(ages_.begin(), ages_, unit.age);
+}
 
 void Loop::recount(Unit& unit) {
   cached_bytes_ -= unit.counted_bytes;
@@ -111,10 +118,11 @@ void Loop::execute(const UnitKey& key, core::Command command, Done<core::Reply> 
     const Unit* unit = find_unit(key);
     if (base::planted(base::Bug::kAckBeforeSync)) return done(std::move(reply));
     if (base::planted(base::Bug::kErrorDoesNotWait) && !reply) return done(std::move(reply));
-    when_durable(unit ? unit->sequence : 0, [reply = std::move(reply), done = std::move(done)](base::Status status) mutable {
-      if (!status) return done(std::unexpected(std::move(status).error()));
-      done(std::move(reply));
-    });
+    when_durable(unit ? unit->sequence : 0,
+                 [reply = std::move(reply), done = std::move(done)](base::Status status) mutable {
+                   if (!status) return done(std::unexpected(std::move(status).error()));
+                   done(std::move(reply));
+                 });
   });
 }
 
@@ -142,7 +150,8 @@ void Loop::decide_now(Unit& unit, PendingCommand pending) {
     query_results.swap(*complete->request.mutable_query_results());
   }
   core::Decision decision = decide_only(unit, std::move(pending.command), now);
-  if (!decision.reply && decision.reply.error().code == base::Code::kResourceExhausted) ++counted_.refused_execution;
+  if (!decision.reply && decision.reply.error().code == base::Code::kResourceExhausted)
+    ++counted_.refused_execution;
   if (const std::string broken = broken_rule(unit, decision); !broken.empty()) {
     quarantine(unit, broken);
     return pending.done(std::unexpected(base::Error{base::Code::kDataLoss, broken, {}}));
@@ -172,11 +181,8 @@ core::Decision Loop::decide_only(Unit& unit, core::Command command, const core::
     if (base::planted(base::Bug::kTimeGoesBack)) break;
     time = std::max(time, core::time_of(run.state.progress.last_event_time()));
   }
-  const core::Env env{.now = time,
-                      .limits = shared_.options.limits,
-                      .catalog = *catalog,
-                      .ns = *ns,
-                      .random = random_};
+  const core::Env env{
+      .now = time, .limits = shared_.options.limits, .catalog = *catalog, .ns = *ns, .random = random_};
   const core::Loaded loaded{.namespace_id = unit.key.namespace_id,
                             .workflow_id = unit.key.id,
                             .head = unit.head,
@@ -236,7 +242,8 @@ void Loop::install_run_change(Unit& unit, core::RunChange& change) {
   } else {
     run.state = std::move(change.after);
   }
-  for (std::string& event : change.encoded) run.events.append(std::make_shared<const std::string>(std::move(event)));
+  for (std::string& event : change.encoded)
+    run.events.append(std::make_shared<const std::string>(std::move(event)));
   if (change.visibility_changed) mark_visible(unit, change.run_id, run);
 }
 
@@ -257,8 +264,10 @@ void Loop::after_change(Unit& unit, const std::vector<core::RunChange>& changes)
 
 void Loop::offer(const Unit& unit, const Run& run, core::Task task) {
   task.ready_time = ready_time(task);
-  shared_.matching->offer(
-      {.unit = unit.key, .run_id = run.state.start->run_id(), .task = std::move(task), .stream = shared_.life});
+  shared_.matching->offer({.unit = unit.key,
+                           .run_id = run.state.start->run_id(),
+                           .task = std::move(task),
+                           .stream = shared_.life});
 }
 
 void Loop::offer_tasks(Unit& unit, Run& run, const core::RunChange& change) {
@@ -324,7 +333,8 @@ void Loop::hand_over() {
   if (group_.units_size() == 0 && group_.catalog_size() == 0) return;
   const Sequence sequence = ++sequence_;
   store::GroupNumber nothing = kNothing;
-  unprojected_from_.compare_exchange_strong(nothing, shared_.stream->durable() + 1, std::memory_order_release);
+  unprojected_from_.compare_exchange_strong(nothing, shared_.stream->durable() + 1,
+                                            std::memory_order_release);
   if (base::planted(base::Bug::kDropLastRecord) && group_.units_size() > 0 && sequence % 16 == 0) {
     group_.mutable_units(group_.units_size() - 1)->mutable_records()->RemoveLast();
   }
@@ -332,8 +342,9 @@ void Loop::hand_over() {
   group_.Clear();
   bytes_since_flush_ += bytes.size();
   shared_.stream->append(std::move(bytes), [this, sequence](Result<store::GroupNumber> result) mutable {
-    executor_.post(base::Lane::kCompletion, 0,
-                   [this, sequence, result = std::move(result)]() mutable { turn_appended(sequence, std::move(result)); });
+    executor_.post(base::Lane::kCompletion, 0, [this, sequence, result = std::move(result)]() mutable {
+      turn_appended(sequence, std::move(result));
+    });
   });
   schedule_flush();
 }
@@ -389,7 +400,8 @@ void Loop::append_catalog(std::vector<store::CatalogEntry> entries, Done<void> d
     change.set_value(entry.value);
     catalog_dirty_.push_back(entry);
   }
-  when_durable(sequence_ + 1, [done = std::move(done)](base::Status status) mutable { done(std::move(status)); });
+  when_durable(sequence_ + 1,
+               [done = std::move(done)](base::Status status) mutable { done(std::move(status)); });
 }
 
 }  // namespace perdure::history

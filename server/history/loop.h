@@ -36,8 +36,9 @@ struct Shared {
   matching::Matching* matching = nullptr;
   std::unique_ptr<Stream> stream;
   std::vector<std::unique_ptr<class Loop>> loops;
-  store::GroupNumber life = 0;          // the first group of this process life: names its offers, greater than those before (E16)
-  std::atomic<bool> ended{false};       // the stream has ended: nothing is answered from memory any more
+  // the first group of this process life: names its offers, greater than those before (E16)
+  store::GroupNumber life = 0;
+  std::atomic<bool> ended{false};  // the stream has ended: nothing is answered from memory any more
   std::atomic<std::int64_t> mailbox_bytes{0};  // of requests that wait for their executor
   std::atomic<std::uint64_t> refused_mailbox{0}, refused_unprojected{0}, refused_low_space{0};
   std::atomic<std::int64_t> quarantined{0};  // ids (rule E12)
@@ -68,7 +69,8 @@ class Loop {
   void read_history(HistoryRequest request, Done<HistoryPage> done);
   void leave_history(const UnitKey& key, std::uint64_t waiter);
   void query(QueryRequest request, Done<core::wfs::QueryWorkflowResponse> done);
-  void answer_query(const std::string& id, core::wfs::RespondQueryTaskCompletedRequest request, Done<void> done);
+  void answer_query(const std::string& id, core::wfs::RespondQueryTaskCompletedRequest request,
+                    Done<void> done);
   void start_task(const matching::Offer& offer, const matching::Poller& poller, Done<std::string> done);
   void complete_workflow_task(const UnitKey& key, core::CompleteWorkflowTask command, Done<std::string> done);
   void start_workflow(const UnitKey& key, core::StartWorkflow command, Done<std::string> done);
@@ -105,7 +107,8 @@ class Loop {
   void install_run(Unit& unit, const std::string& run_id, const std::optional<store::StoredRun>& stored);
   base::Status make_run(Run& run, const store::StoredRun& stored);
   bool load_for_tail(Unit& unit);
-  base::Status apply_decision(Unit& unit, core::pb::UnitRecords& records, const std::set<std::string>& deleted_later);
+  base::Status apply_decision(Unit& unit, core::pb::UnitRecords& records,
+                              const std::set<std::string>& deleted_later);
   void load_tails();
   void tail_applied(Unit& unit);
   // `then` runs when events [first, …) of the run are in memory (or the read failed).
@@ -152,7 +155,9 @@ class Loop {
   void offer_tasks(Unit& unit, Run& run, const core::RunChange& change);
   void offer(const Unit& unit, const Run& run, core::Task task);
   // Since when the task waits. Never in the future, also when the clock is behind what an earlier life wrote: it may go out.
-  base::Time ready_time(const core::Task& task) const { return std::min(task.ready_time, executor_.clock().now()); }
+  base::Time ready_time(const core::Task& task) const {
+    return std::min(task.ready_time, executor_.clock().now());
+  }
   void offer_all(Unit& unit);
   void arm(Unit& unit);
   void woken(const UnitKey& key);
@@ -160,31 +165,39 @@ class Loop {
 
   // answers.cc
   void answer_waiters(Unit& unit, Run& run);
-  bool history_page(const Unit& unit, Run& run, const HistoryRequest& request, bool last_chance, HistoryPage& page);
+  bool history_page(const Unit& unit, Run& run, const HistoryRequest& request, bool last_chance,
+                    HistoryPage& page);
   void serve_history(const UnitKey& key, HistoryRequest request, Done<HistoryPage> done);
-  void answer_page(const Unit& unit, Result<HistoryPage> page, Done<HistoryPage> done);  // when what it looked at is durable
+  // when what it looked at is durable
+  void answer_page(const Unit& unit, Result<HistoryPage> page, Done<HistoryPage> done);
   void park_history(Unit& unit, Run& run, HistoryRequest request, Done<HistoryPage> done);
   void end_waiter(const UnitKey& key, const std::string& run_id, std::uint64_t waiter);
   void release_parked();
   void end_parked(const base::Error& why);
-  std::string workflow_task_reply(Unit& unit, Run& run, const core::WorkflowTaskStarted& started, bool with_queries);
+  std::string workflow_task_reply(Unit& unit, Run& run, const core::WorkflowTaskStarted& started,
+                                  bool with_queries);
   std::string activity_task_reply(const Unit& unit, const core::ActivityTaskStarted& started);
   std::string token_key() const;
 
   // queries.cc
-  void query_directly(const UnitKey& key, const core::QueryRoute& route, const std::string& id, const QueryRequest& request);
+  void query_directly(const UnitKey& key, const core::QueryRoute& route, const std::string& id,
+                      const QueryRequest& request);
   void settle_queries(Unit& unit, Run& run);
-  void query_overdue(const UnitKey& key, const std::string& run_id, const std::string& id, base::Time deadline);
+  void query_overdue(const UnitKey& key, const std::string& run_id, const std::string& id,
+                     base::Time deadline);
   // The answer leaves when `looked_at`, and what its routing looked at, are durable.
-  void finish_query(const std::string& id, Result<core::wfs::QueryWorkflowResponse> answer, Sequence looked_at = 0);
+  void finish_query(const std::string& id, Result<core::wfs::QueryWorkflowResponse> answer,
+                    Sequence looked_at = 0);
   void take_query_results(Run& run, const QueryResults& results, Sequence looked_at);
   void query_answered(const std::string& id, int type, const temporal::api::common::v1::Payloads& answer,
-                      const std::string& message, const temporal::api::failure::v1::Failure* failure, Sequence looked_at);
+                      const std::string& message, const temporal::api::failure::v1::Failure* failure,
+                      Sequence looked_at);
 
   // obligations.cc
   void pay_obligations(Unit& unit, Run& run);
   void deliver(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt);
-  void delivered(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt, Result<core::Reply> reply);
+  void delivered(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt,
+                 Result<core::Reply> reply);
   void forget(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id, int attempt);
   void forget_debts(const Unit& unit, std::move_only_function<void(base::Status)> then);
   const core::pb::External* owed(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id);
@@ -212,28 +225,32 @@ class Loop {
   store::Store& store_;
   base::Random random_;
 
-  HistoryFigures counted_;              // the counters; gauges are filled in when somebody asks
-  std::int64_t waiting_ = 0;            // history waiters of all units
+  HistoryFigures counted_;    // the counters; gauges are filled in when somebody asks
+  std::int64_t waiting_ = 0;  // history waiters of all units
   std::unordered_map<UnitKey, std::unique_ptr<Unit>, UnitKeyHash> units_;
-  std::list<Unit*> ages_;               // most recently used first
+  std::list<Unit*> ages_;  // most recently used first
   std::size_t cached_bytes_ = 0;
 
-  core::pb::Group group_;               // of the present turn
-  Sequence sequence_ = 0;               // of the last turn handed to the stream
+  core::pb::Group group_;  // of the present turn
+  Sequence sequence_ = 0;  // of the last turn handed to the stream
   Sequence durable_ = 0;
-  std::map<Sequence, store::GroupNumber> group_numbers_;  // of durable turns that the projection has not reached
+  // of durable turns that the projection has not reached
+  std::map<Sequence, store::GroupNumber> group_numbers_;
   std::map<Sequence, std::vector<std::move_only_function<void(base::Status)>>> gates_;
   bool ended_ = false;
-  bool stopping_ = false;               // nothing may wait for long any more
+  bool stopping_ = false;  // nothing may wait for long any more
   base::Error end_;
 
   std::vector<Unit*> dirty_;
-  std::vector<std::pair<UnitKey, std::string>> visibility_dirty_;  // an empty run id: the workflow id was deleted whole
-  std::vector<store::VisibilityRow> visibility_rows_;              // made already, behind those
-  std::deque<std::pair<std::uint64_t, Done<void>>> visibility_waiters_;  // with the number of the flush they wait for
-  std::vector<Done<void>> tail_waiters_;                           // until the recovered log is applied
+  // an empty run id: the workflow id was deleted whole
+  std::vector<std::pair<UnitKey, std::string>> visibility_dirty_;
+  std::vector<store::VisibilityRow> visibility_rows_;  // made already, behind those
+  // with the number of the flush they wait for
+  std::deque<std::pair<std::uint64_t, Done<void>>> visibility_waiters_;
+  std::vector<Done<void>> tail_waiters_;  // until the recovered log is applied
   std::vector<store::CatalogEntry> catalog_dirty_;
-  std::deque<UnitKey> tails_;           // units of the recovered log that are still to be loaded, oldest first
+  // units of the recovered log that are still to be loaded, oldest first
+  std::deque<UnitKey> tails_;
   std::size_t tails_left_ = 0, tails_loading_ = 0;
   bool flush_scheduled_ = false, visibility_scheduled_ = false, flushing_ = false;
   std::uint64_t visibility_begun_ = 0, visibility_ended_ = 0;  // flushes, which end in order
@@ -243,7 +260,7 @@ class Loop {
   struct PendingQuery {
     QueryRequest request;
     Done<core::wfs::QueryWorkflowResponse> done;
-    Sequence sequence = 0;               // what its routing looked at
+    Sequence sequence = 0;  // what its routing looked at
     base::TimerId timer = 0;
   };
   std::map<std::string, PendingQuery> queries_;

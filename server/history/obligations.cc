@@ -30,7 +30,8 @@ void Loop::pay_obligations(Unit& unit, Run& run) {
 }
 
 // Nothing when it was paid, or its id is gone or quarantined: then nothing is recorded any more, so nothing is tried.
-const core::pb::External* Loop::owed(const UnitKey& key, const std::string& run_id, std::int64_t initiated_id) {
+const core::pb::External* Loop::owed(const UnitKey& key, const std::string& run_id,
+                                     std::int64_t initiated_id) {
   Unit* unit = find_unit(key);
   const Run* run = unit && !unit->quarantine ? unit->find(run_id) : nullptr;
   const auto* found = run ? run->state.externals.find(initiated_id) : nullptr;
@@ -69,20 +70,22 @@ void Loop::deliver(const UnitKey& key, const std::string& run_id, std::int64_t i
     const bool posted = there.executor_.post(
         base::Lane::kInternal, bytes,
         [this, &there, key, run_id, initiated_id, attempt, target, command = std::move(command)]() mutable {
-          there.decide(target, std::move(command),
-                       [this, &there, target, key, run_id, initiated_id, attempt](Result<core::Reply> reply) mutable {
-                         if (base::planted(base::Bug::kForgetTooEarly)) {
-                           there.decide(target, core::ForgetReceived{core::received_key(run_id, initiated_id)},
-                                        [](Result<core::Reply>) {});
-                         }
-                         executor_.post(
-                             base::Lane::kCompletion, 0,
-                             [this, key, run_id, initiated_id, attempt, reply = std::move(reply)]() mutable {
-                               delivered(key, run_id, initiated_id, attempt, std::move(reply));
-                             });
-                       });
+          there.decide(
+              target, std::move(command),
+              [this, &there, target, key, run_id, initiated_id, attempt](Result<core::Reply> reply) mutable {
+                if (base::planted(base::Bug::kForgetTooEarly)) {
+                  there.decide(target, core::ForgetReceived{core::received_key(run_id, initiated_id)},
+                               [](Result<core::Reply>) {});
+                }
+                executor_.post(
+                    base::Lane::kCompletion, 0,
+                    [this, key, run_id, initiated_id, attempt, reply = std::move(reply)]() mutable {
+                      delivered(key, run_id, initiated_id, attempt, std::move(reply));
+                    });
+              });
         });
-    if (!posted && !base::planted(base::Bug::kRefusedEffectLost)) pay_later(key, run_id, initiated_id, attempt);
+    if (!posted && !base::planted(base::Bug::kRefusedEffectLost))
+      pay_later(key, run_id, initiated_id, attempt);
   });
 }
 
@@ -104,18 +107,23 @@ void Loop::forget(const UnitKey& key, const std::string& run_id, std::int64_t in
   Loop& there = shared_.loop_of(target);
   core::ForgetReceived command{core::received_key(run_id, initiated_id)};
   const bool posted = there.executor_.post(
-      base::Lane::kInternal, 0, [this, &there, key, run_id, initiated_id, attempt, target, command = std::move(command)]() mutable {
-        there.decide(target, std::move(command), [this, key, run_id, initiated_id, attempt](Result<core::Reply> reply) {
-          executor_.post(base::Lane::kCompletion, 0, [this, key, run_id, initiated_id, attempt, ok = reply.has_value()] {
-            if (!ok) return pay_later(key, run_id, initiated_id, attempt);
-            decide(key, core::ForgottenExternal{.run_id = run_id, .initiated_id = initiated_id},
-                   [this, key, run_id, initiated_id](Result<core::Reply>) {
-                     Unit* unit = find_unit(key);
-                     Run* run = unit ? unit->find(run_id) : nullptr;
-                     if (run) run->externals_in_flight.erase(initiated_id);
-                   });
-          });
-        });
+      base::Lane::kInternal, 0,
+      [this, &there, key, run_id, initiated_id, attempt, target, command = std::move(command)]() mutable {
+        there.decide(target, std::move(command),
+                     [this, key, run_id, initiated_id, attempt](Result<core::Reply> reply) {
+                       executor_.post(
+                           base::Lane::kCompletion, 0,
+                           [this, key, run_id, initiated_id, attempt, ok = reply.has_value()] {
+                             if (!ok) return pay_later(key, run_id, initiated_id, attempt);
+                             decide(key,
+                                    core::ForgottenExternal{.run_id = run_id, .initiated_id = initiated_id},
+                                    [this, key, run_id, initiated_id](Result<core::Reply>) {
+                                      Unit* unit = find_unit(key);
+                                      Run* run = unit ? unit->find(run_id) : nullptr;
+                                      if (run) run->externals_in_flight.erase(initiated_id);
+                                    });
+                           });
+                     });
       });
   if (!posted) pay_later(key, run_id, initiated_id, attempt);
 }
@@ -144,7 +152,8 @@ void Loop::forget_debts(const Unit& unit, std::move_only_function<void(base::Sta
   for (const auto& [target, received] : debts) {
     Loop& there = shared_.loop_of(target);
     const bool posted = there.executor_.post(
-        base::Lane::kInternal, 0, [this, &there, target, told, command = core::ForgetReceived{received}]() mutable {
+        base::Lane::kInternal, 0,
+        [this, &there, target, told, command = core::ForgetReceived{received}]() mutable {
           there.decide(target, std::move(command), [this, told](Result<core::Reply> reply) {
             base::Status status = reply ? base::Status{} : base::Status(std::unexpected(reply.error()));
             executor_.post(base::Lane::kCompletion, 0, [told, status = std::move(status)] { told(status); });

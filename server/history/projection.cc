@@ -11,7 +11,8 @@
 namespace perdure::history {
 namespace {
 
-constexpr std::size_t kSmallState = 16 * 1024;   // below: a snapshot each time; above: records since, until they outgrow it
+// below: a snapshot each time; above: records since, until they outgrow it
+constexpr std::size_t kSmallState = 16 * 1024;
 constexpr int kWakeHorizon = 4;  // scans ahead
 constexpr std::size_t kScan = 256;
 constexpr std::size_t kSweepPage = 512;
@@ -114,7 +115,8 @@ store::UnitUpdate Loop::update_of(Unit& unit) {
 void Loop::flush(Done<void> done) {
   if (ended_) return done(std::unexpected(end_));
   if (dirty_.empty() && catalog_dirty_.empty()) return done({});
-  flush_visibility();  // its cursor is never behind that of the states; also closes the group that the states below stand for
+  // its cursor is never behind that of the states; also closes the group that the states below stand for
+  flush_visibility();
   flushing_ = true;
   bytes_since_flush_ = 0;
   const Sequence sequence = sequence_;
@@ -138,28 +140,32 @@ void Loop::flush(Done<void> done) {
     if (!status) return done(std::move(status));
     const store::GroupNumber group = sequence == 0 ? shared_.stream->durable() : group_of(sequence);
     for (store::UnitUpdate& update : projection->units) update.position = group;
-    projection->position = whole || base::planted(base::Bug::kCursorPassesUnwritten) ? group : store_.cursor();
+    projection->position =
+        whole || base::planted(base::Bug::kCursorPassesUnwritten) ? group : store_.cursor();
     for (const auto& loop : shared_.loops) {
-      if (loop.get() != this) projection->position = std::min(projection->position, loop->unprojected_from() - 1);
+      if (loop.get() != this)
+        projection->position = std::min(projection->position, loop->unprojected_from() - 1);
     }
     projection->position = std::max(projection->position, store_.cursor());
     store_.project(std::move(*projection), [this, written = std::move(written),
                                             done = std::move(done)](base::Status status) mutable {
-      executor_.post(base::Lane::kCompletion, 0,
-                     [this, written = std::move(written), status = std::move(status), done = std::move(done)]() mutable {
-                       flushing_ = false;
-                       if (!status && shared_.options.on_fatal && !shared_.ended.exchange(true)) {
-                         shared_.options.on_fatal(status.error());
-                       }
-                       projected(written);
-                       if (!dirty_.empty() || !catalog_dirty_.empty()) schedule_flush();
-                       done(std::move(status));
-                     });
+      executor_.post(
+          base::Lane::kCompletion, 0,
+          [this, written = std::move(written), status = std::move(status), done = std::move(done)]() mutable {
+            flushing_ = false;
+            if (!status && shared_.options.on_fatal && !shared_.ended.exchange(true)) {
+              shared_.options.on_fatal(status.error());
+            }
+            projected(written);
+            if (!dirty_.empty() || !catalog_dirty_.empty()) schedule_flush();
+            done(std::move(status));
+          });
     });
     if (whole) {
       // Later turns are not in this projection: the next one starts after this group. Told to the other loops only now: what they
       // project comes behind this projection.
-      unprojected_from_.store(sequence == sequence_ && group_.units_size() == 0 ? kNothing : group + 1, std::memory_order_release);
+      unprojected_from_.store(sequence == sequence_ && group_.units_size() == 0 ? kNothing : group + 1,
+                              std::memory_order_release);
       group_numbers_.erase(group_numbers_.begin(), group_numbers_.lower_bound(sequence));
     }
   });
@@ -230,7 +236,8 @@ void Loop::flush_visibility() {
     if (!status) return visibility_flushed(status);
     flush->position = sequence == 0 ? shared_.stream->durable() : group_of(sequence);
     store_.project_visibility(std::move(*flush), [this](base::Status flushed) {
-      executor_.post(base::Lane::kCompletion, 0, [this, flushed = std::move(flushed)] { visibility_flushed(flushed); });
+      executor_.post(base::Lane::kCompletion, 0,
+                     [this, flushed = std::move(flushed)] { visibility_flushed(flushed); });
     });
   });
 }
@@ -242,7 +249,8 @@ void Loop::visibility_flushed(const base::Status& status) {
     visibility_waiters_.pop_front();
     waiter(status);
   }
-  if (!status) end(status.error());  // the rows of that flush are in none any more: nothing is listed from now on
+  // the rows of that flush are in none any more: nothing is listed from now on
+  if (!status) end(status.error());
 }
 
 // Everything that was answered before this call is in rows that are flushed now or already under way. What is flushed after that is
@@ -270,14 +278,16 @@ void Loop::scan_wakes(std::optional<store::WakeEntry> after) {
                             last = entries && !entries->empty() ? entries->back() : store::WakeEntry{}] {
         if (--*left > 0 || ended_) return;
         if (full) return scan_wakes(last);
-        executor_.call_at(executor_.clock().now() + shared_.options.wake_scan, [this] { scan_wakes(std::nullopt); });
+        executor_.call_at(executor_.clock().now() + shared_.options.wake_scan,
+                          [this] { scan_wakes(std::nullopt); });
       };
       const auto back = [this, decided] { executor_.post(base::Lane::kCompletion, 0, decided); };
       if (entries) {
         for (const store::WakeEntry& entry : *entries) {
           Loop& there = shared_.loop_of(entry.key);
           there.executor_.post(base::Lane::kCompletion, 0, [&there, key = entry.key, back] {
-            if (Unit* unit = there.find_unit(key); unit && unit->head_loaded) return back();  // in memory: it has its own timer
+            // in memory: it has its own timer
+            if (Unit* unit = there.find_unit(key); unit && unit->head_loaded) return back();
             there.decide(key, core::Wake{}, [back](Result<core::Reply>) { back(); });
           });
         }
@@ -313,15 +323,18 @@ void Loop::sweep_namespace(const std::string& id) {
       auto page = std::make_shared<Page>(Page{runs->size()});
       for (const store::ClosedRun& closed : *runs) {
         Loop& there = shared_.loop_of(closed.key);
-        there.executor_.post(base::Lane::kCompletion, 0, [this, &there, closed, page, id, found = runs->size()] {
-          there.decide(closed.key, core::DeleteWorkflow{.run_id = closed.run_id, .even_if_running = false},
-                       [this, page, id, found](Result<core::Reply> reply) {
-                         executor_.post(base::Lane::kCompletion, 0, [this, page, id, found, removed = reply.has_value()] {
-                           page->removed += removed ? 1 : 0;
-                           if (--page->left == 0) after_sweep(id, found, page->removed);
-                         });
-                       });
-        });
+        there.executor_.post(
+            base::Lane::kCompletion, 0, [this, &there, closed, page, id, found = runs->size()] {
+              there.decide(closed.key,
+                           core::DeleteWorkflow{.run_id = closed.run_id, .even_if_running = false},
+                           [this, page, id, found](Result<core::Reply> reply) {
+                             executor_.post(base::Lane::kCompletion, 0,
+                                            [this, page, id, found, removed = reply.has_value()] {
+                                              page->removed += removed ? 1 : 0;
+                                              if (--page->left == 0) after_sweep(id, found, page->removed);
+                                            });
+                           });
+            });
       }
     });
   });
@@ -330,7 +343,8 @@ void Loop::sweep_namespace(const std::string& id) {
 // A full page has more behind it, which is seen when the rows of this one are gone; unless none could be removed.
 void Loop::after_sweep(const std::string& id, std::size_t found, std::size_t removed) {
   if (found < kSweepPage || removed == 0 || ended_) return;
-  executor_.call_at(executor_.clock().now() + 2 * shared_.options.visibility_interval, [this, id] { sweep_namespace(id); });
+  executor_.call_at(executor_.clock().now() + 2 * shared_.options.visibility_interval,
+                    [this, id] { sweep_namespace(id); });
 }
 
 void Loop::start() {

@@ -8,7 +8,8 @@
 namespace perdure::history {
 namespace {
 
-constexpr std::size_t kRejectedBytes = 1 << 20;  // of records that cannot be applied, kept for whoever repairs them
+// of records that cannot be applied, kept for whoever repairs them
+constexpr std::size_t kRejectedBytes = 1 << 20;
 constexpr int kRowsLookedAt = 100;
 
 base::Error refusal(const Unit& unit) {
@@ -57,12 +58,14 @@ void Loop::take_quarantine(Unit& unit, core::pb::Quarantine quarantine) {
 
 void Loop::reject_tail(Unit& unit, std::size_t first, const std::string& why) {
   std::string run_id;
-  for (const auto& record : unit.tail[first].second.records()) run_id = record.run_id().empty() ? run_id : record.run_id();
+  for (const auto& record : unit.tail[first].second.records())
+    run_id = record.run_id().empty() ? run_id : record.run_id();
   quarantine(unit, why, run_id);
   std::size_t bytes = unit.quarantine->ByteSizeLong();
   for (std::size_t i = first; i < unit.tail.size(); ++i) {
     auto& [group, records] = unit.tail[i];
-    if (group <= unit.stored_position || (records.records_size() == 1 && records.records(0).has_quarantine())) continue;
+    if (group <= unit.stored_position || (records.records_size() == 1 && records.records(0).has_quarantine()))
+      continue;
     unit.quarantine->set_rejected_count(unit.quarantine->rejected_count() + 1);
     bytes += records.ByteSizeLong();
     if (bytes <= kRejectedBytes) *unit.quarantine->add_rejected() = std::move(records);
@@ -74,7 +77,8 @@ void Loop::reject_tail(Unit& unit, std::size_t first, const std::string& why) {
 
 void Loop::decide_quarantined(Unit& unit, PendingCommand pending) {
   const core::Command& command = pending.command;
-  if (std::holds_alternative<core::DeleteWorkflow>(command)) return forget_and_delete(unit, std::move(pending));
+  if (std::holds_alternative<core::DeleteWorkflow>(command))
+    return forget_and_delete(unit, std::move(pending));
   if (const auto* describe = std::get_if<core::DescribeWorkflow>(&command)) {
     return pending.done(describe_quarantined(unit, describe->run_id));
   }
@@ -83,7 +87,8 @@ void Loop::decide_quarantined(Unit& unit, PendingCommand pending) {
     const Run* run = unit.find(run_id);
     if (run && run->state.exists()) return pending.done(decide_only(unit, std::move(pending.command)).reply);
   }
-  if (std::holds_alternative<core::StartWorkflowTask>(command) || std::holds_alternative<core::StartActivityTask>(command)) {
+  if (std::holds_alternative<core::StartWorkflowTask>(command) ||
+      std::holds_alternative<core::StartActivityTask>(command)) {
     return pending.done(std::unexpected(core::workflow_task_not_found()));  // queues forget its tasks
   }
   pending.done(std::unexpected(refusal(unit)));
@@ -93,7 +98,8 @@ Result<core::Reply> Loop::describe_quarantined(Unit& unit, const std::string& ru
   core::Decision decision = decide_only(unit, core::DescribeWorkflow{run_id});
   if (!decision.reply) {
     const Run* run = unit.find(run_id.empty() ? unit.head.head.current_run_id() : run_id);
-    const bool known = unit.head_unreadable || (run && run->unreadable) || run_id.empty() || run_id == unit.quarantine->run_id();
+    const bool known = unit.head_unreadable || (run && run->unreadable) || run_id.empty() ||
+                       run_id == unit.quarantine->run_id();
     if (!known) return decision.reply;
     core::wfs::DescribeWorkflowExecutionResponse response;
     auto& execution = *response.mutable_workflow_execution_info()->mutable_execution();
@@ -116,14 +122,16 @@ bool Loop::goes_whole(const Unit& unit, const core::DeleteWorkflow& command) con
 // first: in the log, too, they forget before it is gone.
 void Loop::forget_and_delete(Unit& unit, PendingCommand pending) {
   const auto& removal = std::get<core::DeleteWorkflow>(pending.command);
-  if (!removal.even_if_running || !goes_whole(unit, removal)) return pending.done(delete_quarantined(unit, removal));
+  if (!removal.even_if_running || !goes_whole(unit, removal))
+    return pending.done(delete_quarantined(unit, removal));
   ++unit.pins;
   forget_debts(unit, [this, key = unit.key, pending = std::move(pending)](base::Status status) mutable {
     Unit* unit = find_unit(key);
     CHECK(unit);
     --unit->pins;
     if (!status) return pending.done(std::unexpected(status.error()));
-    if (!unit->quarantine) return decide(key, std::move(pending.command), std::move(pending.done));  // deleted meanwhile
+    // deleted meanwhile
+    if (!unit->quarantine) return decide(key, std::move(pending.command), std::move(pending.done));
     pending.done(delete_quarantined(*unit, std::get<core::DeleteWorkflow>(pending.command)));
   });
 }
@@ -134,13 +142,15 @@ Result<core::Reply> Loop::delete_quarantined(Unit& unit, const core::DeleteWorkf
   const std::string& run_id = command.run_id;
   const bool by_user = command.even_if_running;
   Run* run = unit.find(run_id.empty() ? current : run_id);
-  if (!by_user && (!run || !run->loaded || (run->state.exists() && run->state.running()))) return std::unexpected(refusal(unit));
+  if (!by_user && (!run || !run->loaded || (run->state.exists() && run->state.running())))
+    return std::unexpected(refusal(unit));
   if (goes_whole(unit, command)) {
     records_of(unit).add_records()->set_delete_unit(true);
     wipe(unit);
     return core::Nothing{};
   }
-  if (!run || (!run->state.exists() && !run->unreadable)) return std::unexpected(core::workflow_not_found(unit.key.id));
+  if (!run || (!run->state.exists() && !run->unreadable))
+    return std::unexpected(core::workflow_not_found(unit.key.id));
   core::pb::Record& record = *records_of(unit).add_records();
   record.set_run_id(run_id);
   record.set_delete_run(true);
@@ -187,21 +197,23 @@ bool Loop::serve_stored_history(const UnitKey& key, const HistoryRequest& reques
   if (!unit->head_unreadable && !(run && run->unreadable)) return false;
   const std::int64_t first = std::max<std::int64_t>(request.first_event_id, 1);
   const std::int64_t last = first + request.page_size - 1;
-  store_.read_events(key, page.run_id, first, last, 3 << 20,
-                     [page, first, last, done = std::move(done)](Result<std::vector<store::StoredEvent>> events) mutable {
-                       if (!events) return done(std::unexpected(events.error()));
-                       page.next_event_id = first + static_cast<std::int64_t>(events->size());
-                       page.more = !events->empty() && page.next_event_id <= last + 1;
-                       for (store::StoredEvent& event : *events) page.events.push_back(std::move(event.bytes));
-                       done(std::move(page));
-                     });
+  store_.read_events(
+      key, page.run_id, first, last, 3 << 20,
+      [page, first, last, done = std::move(done)](Result<std::vector<store::StoredEvent>> events) mutable {
+        if (!events) return done(std::unexpected(events.error()));
+        page.next_event_id = first + static_cast<std::int64_t>(events->size());
+        page.more = !events->empty() && page.next_event_id <= last + 1;
+        for (store::StoredEvent& event : *events) page.events.push_back(std::move(event.bytes));
+        done(std::move(page));
+      });
   return true;
 }
 
 // ---- lists ---------------------------------------------------------------------------------------------------------------------
 
 bool Loop::shows_quarantine(const Unit& unit, const std::string& run_id) const {
-  return unit.quarantine && (run_id == unit.quarantine->run_id() || run_id == unit.head.head.current_run_id());
+  return unit.quarantine &&
+         (run_id == unit.quarantine->run_id() || run_id == unit.head.head.current_run_id());
 }
 
 // The rows of the run in which it showed and of the current one say so. Of a run that is not in memory, or cannot be, the row that
@@ -259,7 +271,8 @@ store::VisibilityRow Loop::bare_row(const Unit& unit) const {
   row.namespace_id = unit.key.namespace_id;
   row.workflow_id = unit.key.id;
   row.run_id = unit.quarantine->run_id();
-  row.status = temporal::api::enums::v1::WORKFLOW_EXECUTION_STATUS_RUNNING;  // so that it is among the open ones
+  // so that it is among the open ones
+  row.status = temporal::api::enums::v1::WORKFLOW_EXECUTION_STATUS_RUNNING;
   row.start_time = core::time_of(unit.quarantine->time());
   temporal::api::workflow::v1::WorkflowExecutionInfo info;
   info.mutable_execution()->set_workflow_id(row.workflow_id);

@@ -20,42 +20,65 @@ base::Time answer_by(base::Time now, base::Time deadline) {
   return deadline == base::kNever ? deadline : deadline - std::min(kOnTheWay, (deadline - now) / 4);
 }
 
+// What a query task says of the run, without its token and history.
+wfs::PollWorkflowTaskQueueResponse query_response(const UnitKey& key, const core::QueryRoute& route,
+                                                  const QueryRequest& request) {
+  wfs::PollWorkflowTaskQueueResponse response;
+  response.mutable_workflow_execution()->set_workflow_id(key.id);
+  response.mutable_workflow_execution()->set_run_id(route.run_id);
+  response.mutable_workflow_type()->set_name(route.workflow_type);
+  response.mutable_workflow_execution_task_queue()->set_name(route.task_queue);
+  response.mutable_workflow_execution_task_queue()->set_kind(enums::TASK_QUEUE_KIND_NORMAL);
+  response.set_previous_started_event_id(route.previous_started_id);
+  response.set_attempt(1);
+  *response.mutable_query() = request.request.query();
+  return response;
+}
+
 }  // namespace
 
 void Loop::query(QueryRequest request, Done<wfs::QueryWorkflowResponse> done) {
   const UnitKey key = request.key;
   core::RouteQuery route{.run_id = request.request.execution().run_id(),
                          .reject_condition = request.request.query_reject_condition()};
-  decide(key, route, [this, key, request = std::move(request), done = std::move(done)](Result<core::Reply> reply) mutable {
-    Unit* unit = find_unit(key);
-    const Sequence sequence = unit ? unit->sequence : 0;
-    if (!reply) {
-      return when_durable(sequence, [error = reply.error(), done = std::move(done)](base::Status status) mutable {
-        done(std::unexpected(status ? std::move(error) : std::move(status).error()));
+  decide(
+      key, route,
+      [this, key, request = std::move(request), done = std::move(done)](Result<core::Reply> reply) mutable {
+        Unit* unit = find_unit(key);
+        const Sequence sequence = unit ? unit->sequence : 0;
+        if (!reply) {
+          return when_durable(sequence,
+                              [error = reply.error(), done = std::move(done)](base::Status status) mutable {
+                                done(std::unexpected(status ? std::move(error) : std::move(status).error()));
+                              });
+        }
+        const auto& route = std::get<core::QueryRoute>(*reply);
+        if (route.how == core::QueryRoute::How::kRejected) {
+          wfs::QueryWorkflowResponse response;
+          response.mutable_query_rejected()->set_status(
+              static_cast<enums::WorkflowExecutionStatus>(route.rejected_status));
+          return when_durable(sequence, [response, done = std::move(done)](base::Status status) mutable {
+            if (!status) return done(std::unexpected(std::move(status).error()));
+            done(std::move(response));
+          });
+        }
+        const std::string id = random_.uuid();
+        PendingQuery& pending = queries_[id];
+        pending.done = std::move(done);
+        pending.sequence = sequence;
+        pending.timer =
+            executor_.call_at(route.pending_first_task ? answer_by(executor_.clock().now(), request.deadline)
+                                                       : request.deadline,
+                              [this, key, run_id = route.run_id, id, deadline = request.deadline] {
+                                query_overdue(key, run_id, id, deadline);
+                              });
+        if (route.how == core::QueryRoute::How::kDirect) return query_directly(key, route, id, request);
+        unit->find(route.run_id)->queries.push_back({id, std::move(request), false});
       });
-    }
-    const auto& route = std::get<core::QueryRoute>(*reply);
-    if (route.how == core::QueryRoute::How::kRejected) {
-      wfs::QueryWorkflowResponse response;
-      response.mutable_query_rejected()->set_status(static_cast<enums::WorkflowExecutionStatus>(route.rejected_status));
-      return when_durable(sequence, [response, done = std::move(done)](base::Status status) mutable {
-        if (!status) return done(std::unexpected(std::move(status).error()));
-        done(std::move(response));
-      });
-    }
-    const std::string id = random_.uuid();
-    PendingQuery& pending = queries_[id];
-    pending.done = std::move(done);
-    pending.sequence = sequence;
-    pending.timer = executor_.call_at(
-        route.pending_first_task ? answer_by(executor_.clock().now(), request.deadline) : request.deadline,
-        [this, key, run_id = route.run_id, id, deadline = request.deadline] { query_overdue(key, run_id, id, deadline); });
-    if (route.how == core::QueryRoute::How::kDirect) return query_directly(key, route, id, request);
-    unit->find(route.run_id)->queries.push_back({id, std::move(request), false});
-  });
 }
 
-void Loop::query_overdue(const UnitKey& key, const std::string& run_id, const std::string& id, base::Time deadline) {
+void Loop::query_overdue(const UnitKey& key, const std::string& run_id, const std::string& id,
+                         base::Time deadline) {
   Unit* unit = find_unit(key);
   Run* run = unit ? unit->find(run_id) : nullptr;
   const bool no_task_yet = run && !run->state.progress.first_task_scheduled();
@@ -67,33 +90,30 @@ void Loop::query_overdue(const UnitKey& key, const std::string& run_id, const st
   if (run) run->queries.remove_if([&](const AttachedQuery& query) { return query.id == id; });
   const Sequence looked_at = unit ? unit->sequence : 0;
   if (no_task_yet) {
-    return finish_query(id, std::unexpected(core::workflow_not_ready("Workflow task is not scheduled yet.")), looked_at);
+    return finish_query(id, std::unexpected(core::workflow_not_ready("Workflow task is not scheduled yet.")),
+                        looked_at);
   }
-  finish_query(id, base::fail(base::Code::kDeadlineExceeded, "query timed out before a worker could process it"), looked_at);
+  finish_query(id,
+               base::fail(base::Code::kDeadlineExceeded, "query timed out before a worker could process it"),
+               looked_at);
 }
 
 // A query task carries the whole history, or none when the worker has the run in its cache (WT-52).
-void Loop::query_directly(const UnitKey& key, const core::QueryRoute& route, const std::string& id, const QueryRequest& request) {
+void Loop::query_directly(const UnitKey& key, const core::QueryRoute& route, const std::string& id,
+                          const QueryRequest& request) {
   with_events(key, route.run_id, 1, [this, key, route, id, request](base::Status status) mutable {
     Unit* unit = find_unit(key);
     Run* run = unit ? unit->find(route.run_id) : nullptr;
-    if (!status || !run) return finish_query(id, std::unexpected(status ? core::workflow_not_found(key.id) : status.error()));
+    if (!status || !run)
+      return finish_query(id, std::unexpected(status ? core::workflow_not_found(key.id) : status.error()));
     core::pb::TaskToken token;
     token.set_kind(3);
     token.set_namespace_id(key.namespace_id);
     token.set_workflow_id(key.id);
     token.set_run_id(route.run_id);
     token.set_query_id(std::to_string(index_) + ":" + id);
-    wfs::PollWorkflowTaskQueueResponse response;
+    wfs::PollWorkflowTaskQueueResponse response = query_response(key, route, request);
     response.set_task_token(write_token(token, token_key()));
-    response.mutable_workflow_execution()->set_workflow_id(key.id);
-    response.mutable_workflow_execution()->set_run_id(route.run_id);
-    response.mutable_workflow_type()->set_name(route.workflow_type);
-    response.mutable_workflow_execution_task_queue()->set_name(route.task_queue);
-    response.mutable_workflow_execution_task_queue()->set_kind(enums::TASK_QUEUE_KIND_NORMAL);
-    response.set_previous_started_event_id(route.previous_started_id);
-    response.set_attempt(1);
-    *response.mutable_query() = request.request.query();
     matching::QueryTask task;
     task.id = id;
     task.deadline = request.deadline;
@@ -133,7 +153,8 @@ void Loop::query_directly(const UnitKey& key, const core::QueryRoute& route, con
     base::Executor* executor = &executor_;
     task.taken = [this, executor, id](Result<void> taken) {
       if (taken) return;
-      executor->post(base::Lane::kCompletion, 0, [this, id, error = taken.error()] { finish_query(id, std::unexpected(error)); });
+      executor->post(base::Lane::kCompletion, 0,
+                     [this, id, error = taken.error()] { finish_query(id, std::unexpected(error)); });
     };
     // What the worker sees must be durable (rule E1).
     when_durable(unit->sequence, [this, id, task = std::move(task)](base::Status status) mutable {
@@ -143,7 +164,8 @@ void Loop::query_directly(const UnitKey& key, const core::QueryRoute& route, con
   });
 }
 
-void Loop::finish_query(const std::string& id, Result<wfs::QueryWorkflowResponse> answer, Sequence looked_at) {
+void Loop::finish_query(const std::string& id, Result<wfs::QueryWorkflowResponse> answer,
+                        Sequence looked_at) {
   const auto found = queries_.find(id);
   if (found == queries_.end()) return;
   PendingQuery pending = std::move(found->second);
@@ -160,7 +182,8 @@ void Loop::query_answered(const std::string& id, int type, const temporal::api::
                           const std::string& message, const temporal::api::failure::v1::Failure* failure,
                           Sequence looked_at) {
   if (answer.ByteSizeLong() > shared_.options.limits.blob_size) {
-    return finish_query(id, std::unexpected(core::query_failed("query result exceeds size limit", nullptr)), looked_at);
+    return finish_query(id, std::unexpected(core::query_failed("query result exceeds size limit", nullptr)),
+                        looked_at);
   }
   if (type == enums::QUERY_RESULT_TYPE_ANSWERED) {
     wfs::QueryWorkflowResponse response;
@@ -170,8 +193,10 @@ void Loop::query_answered(const std::string& id, int type, const temporal::api::
   finish_query(id, std::unexpected(core::query_failed(message, failure)), looked_at);
 }
 
-void Loop::answer_query(const std::string& id, wfs::RespondQueryTaskCompletedRequest request, Done<void> done) {
-  if (!queries_.contains(id)) return done(std::unexpected(core::not_found("query task not found, or already expired")));
+void Loop::answer_query(const std::string& id, wfs::RespondQueryTaskCompletedRequest request,
+                        Done<void> done) {
+  if (!queries_.contains(id))
+    return done(std::unexpected(core::not_found("query task not found, or already expired")));
   query_answered(id, request.completed_type(), request.query_result(), request.error_message(),
                  request.has_failure() ? &request.failure() : nullptr, 0);
   done({});
@@ -179,7 +204,8 @@ void Loop::answer_query(const std::string& id, wfs::RespondQueryTaskCompletedReq
 
 void Loop::take_query_results(Run& run, const QueryResults& results, Sequence looked_at) {
   for (const auto& [id, result] : results) {
-    const auto found = std::find_if(run.queries.begin(), run.queries.end(), [&](const AttachedQuery& q) { return q.id == id; });
+    const auto found = std::find_if(run.queries.begin(), run.queries.end(),
+                                    [&](const AttachedQuery& q) { return q.id == id; });
     if (found == run.queries.end()) continue;
     run.queries.erase(found);
     query_answered(id, result.result_type(), result.answer(), result.error_message(),
@@ -206,9 +232,10 @@ void Loop::settle_queries(Unit& unit, Run& run) {
     Done<wfs::QueryWorkflowResponse> done = std::move(found->second.done);
     executor_.cancel(found->second.timer);
     queries_.erase(found);
-    executor_.post(base::Lane::kCompletion, 0, [this, request = std::move(query.request), done = std::move(done)]() mutable {
-      this->query(std::move(request), std::move(done));
-    });
+    executor_.post(base::Lane::kCompletion, 0,
+                   [this, request = std::move(query.request), done = std::move(done)]() mutable {
+                     this->query(std::move(request), std::move(done));
+                   });
   }
   static_cast<void>(unit);
 }

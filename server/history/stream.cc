@@ -5,9 +5,10 @@ namespace perdure::history {
 void Stream::append(std::string bytes, Appended done) {
   if (home_.is_current()) return append_here(std::move(bytes), std::move(done));
   const std::size_t size = bytes.size();
-  home_.post(base::Lane::kCompletion, size, [this, bytes = std::move(bytes), done = std::move(done)]() mutable {
-    append_here(std::move(bytes), std::move(done));
-  });
+  home_.post(base::Lane::kCompletion, size,
+             [this, bytes = std::move(bytes), done = std::move(done)]() mutable {
+               append_here(std::move(bytes), std::move(done));
+             });
 }
 
 void Stream::append_here(std::string bytes, Appended done) {

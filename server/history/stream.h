@@ -17,7 +17,8 @@ using Appended = std::move_only_function<void(base::Result<store::GroupNumber>)>
 class Stream {
  public:
   // `last`: number of the stream's last group.
-  Stream(base::Executor& home, store::Store& store, store::GroupNumber last) : home_(home), store_(store), last_(last) {}
+  Stream(base::Executor& home, store::Store& store, store::GroupNumber last)
+      : home_(home), store_(store), last_(last) {}
 
   // Any thread. Groups of one caller keep their order; a group that was caused by another one comes after it. `done` runs on a
   // thread of the store, or at once when the stream has ended.
@@ -31,8 +32,9 @@ class Stream {
 
   base::Executor& home_;
   store::Store& store_;
-  store::GroupNumber last_;             // home executor only
-  std::shared_ptr<std::atomic<store::GroupNumber>> durable_ = std::make_shared<std::atomic<store::GroupNumber>>(last_);
+  store::GroupNumber last_;  // home executor only
+  std::shared_ptr<std::atomic<store::GroupNumber>> durable_ =
+      std::make_shared<std::atomic<store::GroupNumber>>(last_);
 };
 
 }  // namespace perdure::history

@@ -28,8 +28,10 @@ class Mac {
     context_.reset(EVP_MAC_CTX_new(mac));
     EVP_MAC_free(mac);  // the context holds it
     char digest[] = "SHA256";
-    const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string("digest", digest, 0), OSSL_PARAM_construct_end()};
-    CHECK(EVP_MAC_init(context_.get(), reinterpret_cast<const unsigned char*>(key.data()), key.size(), parameters) == 1);
+    const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string("digest", digest, 0),
+                                     OSSL_PARAM_construct_end()};
+    CHECK(EVP_MAC_init(context_.get(), reinterpret_cast<const unsigned char*>(key.data()), key.size(),
+                       parameters) == 1);
   }
   const std::string& key() const { return key_; }
 
@@ -39,7 +41,8 @@ class Mac {
     const auto first = static_cast<unsigned char>(kind);
     CHECK(EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1);  // the same key again
     CHECK(EVP_MAC_update(context_.get(), &first, 1) == 1);
-    CHECK(EVP_MAC_update(context_.get(), reinterpret_cast<const unsigned char*>(body.data()), body.size()) == 1);
+    CHECK(EVP_MAC_update(context_.get(), reinterpret_cast<const unsigned char*>(body.data()), body.size()) ==
+          1);
     CHECK(EVP_MAC_final(context_.get(), tag.data(), &size, tag.size()) == 1);
     CHECK(size >= kTag);
     return tag;
@@ -63,7 +66,8 @@ template <class Token>
 base::Result<Token> read_as(char kind, std::string_view bytes, const std::string& key, const char* text) {
   Token token;
   const auto body = verify(kind, bytes, key);
-  if (!body || !token.ParseFromArray(body->data(), static_cast<int>(body->size()))) return base::invalid_argument(text);
+  if (!body || !token.ParseFromArray(body->data(), static_cast<int>(body->size())))
+    return base::invalid_argument(text);
   return token;
 }
 
@@ -80,7 +84,8 @@ base::Result<std::string_view> verify(char kind, std::string_view bytes, const s
   if (bytes.size() < kTag) return base::invalid_argument("the token is too short");
   const std::string_view body = bytes.substr(kTag);
   const auto tag = tag_of(kind, body, key);
-  if (CRYPTO_memcmp(tag.data(), bytes.data(), kTag) != 0) return base::invalid_argument("the token was not made here");
+  if (CRYPTO_memcmp(tag.data(), bytes.data(), kTag) != 0)
+    return base::invalid_argument("the token was not made here");
   return body;
 }
 

@@ -30,7 +30,8 @@ TEST(Token, EveryFlippedBitIsRefused) {
     EXPECT_EQ(read.error().code, base::Code::kInvalidArgument);
     EXPECT_EQ(read.error().message, "Error deserializing task token.");
   }
-  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(read_token(bytes.substr(0, size), kKey).has_value());
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(read_token(bytes.substr(0, size), kKey).has_value());
 }
 
 TEST(Token, OfAnotherServerOrKindIsRefused) {

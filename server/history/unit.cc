@@ -21,7 +21,8 @@ std::size_t Unit::bytes() const {
 }
 
 bool Unit::evictable() const {
-  if (dirty || writing > 0 || loads > 0 || pins > 0 || !waiting.empty() || !tail.empty() || visibility_wiped) return false;
+  if (dirty || writing > 0 || loads > 0 || pins > 0 || !waiting.empty() || !tail.empty() || visibility_wiped)
+    return false;
   for (const auto& [id, run] : runs) {
     if ((run.pinned() && !base::planted(base::Bug::kUnpinnedWaiter)) || run.visibility_dirty) return false;
   }

@@ -27,7 +27,7 @@ using Sequence = std::uint64_t;
 // The part of a run's history that is in memory: always the newest events, possibly all.
 class EventCache {
  public:
-  std::int64_t first() const { return first_; }                       // id of the oldest event held
+  std::int64_t first() const { return first_; }  // id of the oldest event held
   std::int64_t next() const { return first_ + static_cast<std::int64_t>(events_.size()); }
   bool holds(std::int64_t first) const { return first >= first_; }
   std::size_t bytes() const { return bytes_; }
@@ -71,7 +71,7 @@ class Counted {
 struct HistoryWaiter {
   HistoryRequest request;
   Done<HistoryPage> done;
-  base::TimerId timer = 0;              // of its end
+  base::TimerId timer = 0;  // of its end
   Counted counted;
 };
 
@@ -85,8 +85,9 @@ struct AttachedQuery {
 struct Run {
   core::RunState state;
   EventCache events;
-  bool loaded = false;                  // state is what the store and the log say (it may be that there is no such run)
-  bool unreadable = false;              // it is stored, but its state cannot be made of what is stored
+  // state is what the store and the log say (it may be that there is no such run)
+  bool loaded = false;
+  bool unreadable = false;  // it is stored, but its state cannot be made of what is stored
   std::list<HistoryWaiter> waiters;
   std::list<AttachedQuery> queries;
   std::set<std::int64_t> externals_in_flight;
@@ -98,48 +99,50 @@ struct Run {
 
   // For the projection.
   bool dirty = false, deleted = false, visibility_dirty = false;
-  std::int64_t stored_events = 0;       // events up to here are in the store
-  std::size_t snapshot_bytes = 0;       // of the last snapshot that was stored; 0: none is
-  std::size_t record_bytes = 0;         // stored since
-  std::vector<std::string> records;     // not stored yet; kept only for runs with large states
+  std::int64_t stored_events = 0;    // events up to here are in the store
+  std::size_t snapshot_bytes = 0;    // of the last snapshot that was stored; 0: none is
+  std::size_t record_bytes = 0;      // stored since
+  std::vector<std::string> records;  // not stored yet; kept only for runs with large states
 
-  bool projecting = false;              // its deletion is being written
+  bool projecting = false;  // its deletion is being written
 
   bool pinned() const { return !waiters.empty() || !queries.empty() || !externals_in_flight.empty(); }
 };
 
 struct PendingCommand {
   core::Command command;
-  std::move_only_function<void(Result<core::Reply>)> done;   // called when decided; gating is up to it
+  std::move_only_function<void(Result<core::Reply>)> done;  // called when decided; gating is up to it
 };
 
 struct Unit {
   UnitKey key;
   std::uint32_t shard = 0;
   core::HeadState head;
-  std::map<std::string, Run> runs;      // loaded ones, by run id
+  std::map<std::string, Run> runs;  // loaded ones, by run id
   bool head_loaded = false;
   bool head_unreadable = false;
-  bool stored = false;                  // a head was found in the store when this was loaded
-  int loads = 0;                        // reads of the store under way
-  int writing = 0;                      // projections under way that hold it: until they are done the store is behind
-  int pins = 0;                         // others that need the runs when they come back
-  std::deque<PendingCommand> waiting;   // behind a load, in order
-  std::vector<std::pair<store::GroupNumber, core::pb::UnitRecords>> tail;  // of the recovered log, until the head is loaded
-  bool tail_loading = false;            // counted among those that are loaded at a time
+  bool stored = false;  // a head was found in the store when this was loaded
+  int loads = 0;        // reads of the store under way
+  // projections under way that hold it: until they are done the store is behind
+  int writing = 0;
+  int pins = 0;                        // others that need the runs when they come back
+  std::deque<PendingCommand> waiting;  // behind a load, in order
+  // of the recovered log, until the head is loaded
+  std::vector<std::pair<store::GroupNumber, core::pb::UnitRecords>> tail;
+  bool tail_loading = false;  // counted among those that are loaded at a time
 
-  Sequence sequence = 0;                // newest turn whose records changed this unit
+  Sequence sequence = 0;  // newest turn whose records changed this unit
   store::GroupNumber stored_position = 0;
   bool dirty = false, head_dirty = false;
-  std::optional<core::pb::Quarantine> quarantine;   // a rule of this id is broken, and why (rule E12)
+  std::optional<core::pb::Quarantine> quarantine;  // a rule of this id is broken, and why (rule E12)
   bool quarantine_dirty = false;
-  bool wiped = false;                   // deleted whole, and the store does not say so yet
+  bool wiped = false;  // deleted whole, and the store does not say so yet
   bool wipe_dirty = false, visibility_wiped = false;
 
   base::TimerId timer = 0;
   Time timer_at = base::kNever;
-  std::list<Unit*>::iterator age;       // place in the loop's least-recently-used list
-  std::size_t counted_bytes = 0;        // in the loop's sum
+  std::list<Unit*>::iterator age;  // place in the loop's least-recently-used list
+  std::size_t counted_bytes = 0;   // in the loop's sum
 
   Run* find(const std::string& run_id) {
     const auto found = runs.find(run_id);

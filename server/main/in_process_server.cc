@@ -12,7 +12,8 @@ struct InProcessServer::Parts {
   std::unique_ptr<Wiring> wiring;
 };
 
-InProcessServer::InProcessServer(base::SimScheduler& scheduler, InProcessOptions options) : parts_(std::make_unique<Parts>()) {
+InProcessServer::InProcessServer(base::SimScheduler& scheduler, InProcessOptions options)
+    : parts_(std::make_unique<Parts>()) {
   parts_->loop = scheduler.make_executor("loop");
   parts_->io = scheduler.make_executor("io");
   if (!options.store) {
@@ -29,16 +30,19 @@ InProcessServer::InProcessServer(base::SimScheduler& scheduler, InProcessOptions
   const base::Status started = parts_->wiring->start();
   CHECK(started);
   bool ready = false;
-  parts_->wiring->ensure_namespace(options.default_namespace, std::chrono::hours(24), [&](base::Status status) {
-    CHECK(status);
-    ready = true;
-  });
+  parts_->wiring->ensure_namespace(options.default_namespace, std::chrono::hours(24),
+                                   [&](base::Status status) {
+                                     CHECK(status);
+                                     ready = true;
+                                   });
   scheduler.run_until_idle();
   CHECK(ready);
 }
 
 InProcessServer::~InProcessServer() = default;
 
-const frontend::MethodTable& InProcessServer::methods() const { return parts_->wiring->methods(); }
+const frontend::MethodTable& InProcessServer::methods() const {
+  return parts_->wiring->methods();
+}
 
 }  // namespace perdure::server

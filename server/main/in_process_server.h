@@ -14,7 +14,7 @@ namespace perdure::server {
 
 struct InProcessOptions {
   std::uint64_t seed = 1;
-  store::Store* store = nullptr;       // absent: a memory store of its own
+  store::Store* store = nullptr;  // absent: a memory store of its own
   core::Limits limits;
   std::string default_namespace = "default";  // registered at start unless empty
   Rhythm rhythm;

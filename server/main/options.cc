@@ -7,7 +7,9 @@
 namespace perdure::server {
 namespace {
 
-bool is_loopback(const std::string& ip) { return ip.starts_with("127.") || ip == "::1" || ip == "localhost"; }
+bool is_loopback(const std::string& ip) {
+  return ip.starts_with("127.") || ip == "::1" || ip == "localhost";
+}
 
 // What is given in words and means something else.
 struct Texts {
@@ -16,12 +18,18 @@ struct Texts {
 
 void add_common(CLI::App& command, ServerOptions& options, Texts& texts) {
   command.add_option("--ip", options.ip, "Address to listen on")->capture_default_str();
-  command.add_option("-p,--port", options.port, "Port of the gRPC API")->capture_default_str()->check(CLI::Range(0, 65535));
-  command.add_option("--metrics-port", options.metrics_port, "Port of the Prometheus metrics (off unless given)");
+  command.add_option("-p,--port", options.port, "Port of the gRPC API")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65535));
+  command.add_option("--metrics-port", options.metrics_port,
+                     "Port of the Prometheus metrics (off unless given)");
   command.add_flag("--insecure", options.insecure, "Allow an address beyond loopback without TLS");
-  command.add_option("-n,--namespace", options.namespaces, "Namespaces to register at start; \"default\" always is");
-  command.add_option("--search-attribute", options.search_attributes, "Search attribute to register, Name=Type");
-  command.add_option("--log-level", texts.log_level, "debug, info, warn, error or never")->default_str("warn");
+  command.add_option("-n,--namespace", options.namespaces,
+                     "Namespaces to register at start; \"default\" always is");
+  command.add_option("--search-attribute", options.search_attributes,
+                     "Search attribute to register, Name=Type");
+  command.add_option("--log-level", texts.log_level, "debug, info, warn, error or never")
+      ->default_str("warn");
   command.add_option("--log-format", texts.log_format, "text or json")->default_str("text");
 }
 
@@ -41,7 +49,8 @@ void add_ignored(CLI::App& command, Ignored& ignored) {
   command.add_option("--ui-codec-endpoint", ignored.ui_codec_endpoint, "Accepted; there is no web UI yet");
   command.add_option("--ui-public-path", ignored.ui_public_path, "Accepted; there is no web UI yet");
   command.add_option("--http-port", ignored.http_port, "Accepted; there is no HTTP API yet");
-  command.add_option("--dynamic-config-value", ignored.dynamic_config, "Accepted, key=json; no key has a meaning yet");
+  command.add_option("--dynamic-config-value", ignored.dynamic_config,
+                     "Accepted, key=json; no key has a meaning yet");
   command.add_option("--sqlite-pragma", ignored.pragmas, "Accepted, name=value; has no meaning here");
 }
 
@@ -52,7 +61,8 @@ void note_ignored(const CLI::App& command, const Ignored& ignored, ServerOptions
   for (const std::string& value : ignored.pragmas) {
     options.ignored.push_back("--sqlite-pragma " + value + ": has no meaning here");
   }
-  for (const char* flag : {"--ui-port", "--ui-ip", "--ui-asset-path", "--ui-codec-endpoint", "--ui-public-path"}) {
+  for (const char* flag :
+       {"--ui-port", "--ui-ip", "--ui-asset-path", "--ui-codec-endpoint", "--ui-public-path"}) {
     if (command.count(flag) > 0) options.ignored.push_back(std::string(flag) + ": there is no web UI yet");
   }
   if (command.count("--http-port") > 0) options.ignored.push_back("--http-port: there is no HTTP API yet");
@@ -82,7 +92,8 @@ Parsed parse_command_line(int count, char** arguments) {
   CLI::App app{"Perdure: durable execution that speaks the Temporal API"};
   app.name("perdure");
   app.require_subcommand(1);
-  app.set_version_flag("--version,-v", std::string("perdure ") + kVersion + " (Temporal API " + kApiVersionText + ")");
+  app.set_version_flag("--version,-v",
+                       std::string("perdure ") + kVersion + " (Temporal API " + kApiVersionText + ")");
   CLI::App* server = app.add_subcommand("server", "Run the server");
   server->require_subcommand(1);
   CLI::App* start = server->add_subcommand("start", "Run the durable server");
@@ -101,10 +112,12 @@ Parsed parse_command_line(int count, char** arguments) {
   options.dev = dev->parsed();
   if (options.dev) note_ignored(*dev, ignored, options);
   if (!is_loopback(options.ip) && !options.insecure) {
-    return refuse("--ip " + options.ip + " is reachable from other machines; give --insecure if that is meant");
+    return refuse("--ip " + options.ip +
+                  " is reachable from other machines; give --insecure if that is meant");
   }
   if (!read(texts, options)) {
-    return refuse("--log-level is one of debug, info, warn, error and never, --log-format one of text and json");
+    return refuse(
+        "--log-level is one of debug, info, warn, error and never, --log-format one of text and json");
   }
   for (const std::string& attribute : options.search_attributes) {
     const std::size_t sign = attribute.find('=');

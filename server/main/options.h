@@ -9,20 +9,20 @@
 
 namespace perdure::server {
 
-inline constexpr const char* kVersion = "0.1.0";       // of Perdure
+inline constexpr const char* kVersion = "0.1.0";          // of Perdure
 inline constexpr const char* kApiVersionText = "1.32.0";  // of the Temporal API that it speaks
 
 // Exit codes (docs/reference/cli.md).
 enum Exit : int {
   kExitOk = 0,
-  kExitUsage = 2,          // the command line is wrong
-  kExitUnavailable = 3,    // the data directory or the port cannot be had
-  kExitDataLoss = 4,       // the data directory is damaged
-  kExitLogLost = 5,        // the log could not be written: the process ended so that nothing undurable is answered
+  kExitUsage = 2,        // the command line is wrong
+  kExitUnavailable = 3,  // the data directory or the port cannot be had
+  kExitDataLoss = 4,     // the data directory is damaged
+  kExitLogLost = 5,      // the log could not be written, so nothing more may be answered
 };
 
 struct ServerOptions {
-  bool dev = false;                       // start-dev: temporary data unless db_filename
+  bool dev = false;  // start-dev: temporary data unless db_filename
   std::string data = "perdure-data";
   std::string db_filename;
   std::string ip = "127.0.0.1";
@@ -33,11 +33,11 @@ struct ServerOptions {
   std::vector<std::string> search_attributes;  // Name=Type
   base::LogLevel log_level = base::LogLevel::kWarn;
   base::LogFormat log_format = base::LogFormat::kText;
-  std::vector<std::string> ignored;       // what was given but means nothing here, one line each
+  std::vector<std::string> ignored;  // what was given but means nothing here, one line each
 };
 
 struct Parsed {
-  std::optional<ServerOptions> serve;     // absent: everything is said, end with `exit`
+  std::optional<ServerOptions> serve;  // absent: everything is said, end with `exit`
   int exit = kExitOk;
 };
 

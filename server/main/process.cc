@@ -82,7 +82,9 @@ base::Result<std::unique_ptr<gateway::HttpListener>> open_metrics(const ServerOp
 }
 
 // Half of what there is: a call costs about as much at the door as behind it.
-int door_loops() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency() / 2)); }
+int door_loops() {
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency() / 2));
+}
 
 // What runs, in the order in which it may be destroyed from the end.
 struct Running {
@@ -114,29 +116,32 @@ base::Status Running::start() {
   const unsigned count = std::max(2u, std::thread::hardware_concurrency()) - 1;
   for (unsigned i = 0; i < count; ++i)
     executors.push_back(base::make_thread_executor("loop-" + std::to_string(i), clock));
-  WiringOptions wired{.clock = &clock,
-                      .store = &*measured,
-                      .seed = static_cast<std::uint64_t>(clock.now().time_since_epoch().count()),
-                      .store_name = "local",
-                      .on_fatal = [this](const base::Error& error) {
-                        tell(options, base::LogLevel::kError, "log_lost",
-                             "the log cannot be written (" + error.message + "): stopping");
-                        log_lost = true;
-                        base::raise_stop();
-                      },
-                      .on_quarantine =
-                          [this](const store::UnitKey& key, const std::string& why) {
-                            tell(options, base::LogLevel::kError, "quarantined",
-                                 "workflow ID " + key.id + " of namespace " + key.namespace_id + " is quarantined: " + why);
-                          }};
+  WiringOptions wired{
+      .clock = &clock,
+      .store = &*measured,
+      .seed = static_cast<std::uint64_t>(clock.now().time_since_epoch().count()),
+      .store_name = "local",
+      .on_fatal =
+          [this](const base::Error& error) {
+            tell(options, base::LogLevel::kError, "log_lost",
+                 "the log cannot be written (" + error.message + "): stopping");
+            log_lost = true;
+            base::raise_stop();
+          },
+      .on_quarantine =
+          [this](const store::UnitKey& key, const std::string& why) {
+            tell(options, base::LogLevel::kError, "quarantined",
+                 "workflow ID " + key.id + " of namespace " + key.namespace_id + " is quarantined: " + why);
+          }};
   for (const auto& executor : executors) wired.executors.push_back(executor.get());
   wiring = std::make_unique<Wiring>(std::move(wired));
   TRY_VOID(wiring->start());
   recovered = true;
   TRY_VOID(set_up(*wiring, options));
   calls = std::make_unique<frontend::CallMetrics>(wiring->methods());
-  TRY(door, frontend::GrpcDoor::open(wiring->methods(),
-                                     {.ip = options.ip, .port = options.port, .loops = door_loops(), .metrics = calls.get()}));
+  TRY(door, frontend::GrpcDoor::open(
+                wiring->methods(),
+                {.ip = options.ip, .port = options.port, .loops = door_loops(), .metrics = calls.get()}));
   const auto wakes = [this] {
     std::uint64_t sum = door->wakes() + data->wakes();
     for (const auto& executor : executors) sum += executor->wakes();

@@ -12,20 +12,25 @@ class HistoryExecutions : public frontend::Executions {
  public:
   explicit HistoryExecutions(history::History& history) : history_(history) {}
 
-  void execute(store::UnitKey key, core::Command command, std::size_t bytes, store::Done<core::Reply> done) override {
+  void execute(store::UnitKey key, core::Command command, std::size_t bytes,
+               store::Done<core::Reply> done) override {
     history_.execute(std::move(key), std::move(command), bytes, std::move(done));
   }
   void complete_workflow_task(store::UnitKey key, core::CompleteWorkflowTask command, std::size_t bytes,
                               store::Done<std::string> done) override {
     history_.complete_workflow_task(std::move(key), std::move(command), bytes, std::move(done));
   }
-  void start_workflow(store::UnitKey key, core::StartWorkflow command, std::size_t bytes, store::Done<std::string> done) override {
+  void start_workflow(store::UnitKey key, core::StartWorkflow command, std::size_t bytes,
+                      store::Done<std::string> done) override {
     history_.start_workflow(std::move(key), std::move(command), bytes, std::move(done));
   }
-  std::uint64_t read_history(history::HistoryRequest request, store::Done<history::HistoryPage> done) override {
+  std::uint64_t read_history(history::HistoryRequest request,
+                             store::Done<history::HistoryPage> done) override {
     return history_.read_history(std::move(request), std::move(done));
   }
-  void leave_history(const store::UnitKey& key, std::uint64_t waiter) override { history_.leave_history(key, waiter); }
+  void leave_history(const store::UnitKey& key, std::uint64_t waiter) override {
+    history_.leave_history(key, waiter);
+  }
   void query(history::QueryRequest request, store::Done<frontend::wfs::QueryWorkflowResponse> done) override {
     history_.query(std::move(request), std::move(done));
   }
@@ -46,12 +51,14 @@ class MatchingQueues : public frontend::TaskQueues {
   std::uint64_t poll(matching::PollRequest request, matching::PollDone done) override {
     return matching_.poll(std::move(request), std::move(done));
   }
-  void cancel_poll(const matching::QueueKey& queue, std::uint64_t id) override { matching_.cancel_poll(queue, id); }
+  void cancel_poll(const matching::QueueKey& queue, std::uint64_t id) override {
+    matching_.cancel_poll(queue, id);
+  }
   void describe(matching::QueueKey queue, store::Done<matching::QueueDescription> done) override {
     matching_.describe(std::move(queue), std::move(done));
   }
-  void shutdown_worker(const std::string& namespace_id, const std::string& sticky_queue, const std::string& identity,
-                       const std::string& worker_instance_key) override {
+  void shutdown_worker(const std::string& namespace_id, const std::string& sticky_queue,
+                       const std::string& identity, const std::string& worker_instance_key) override {
     matching_.shutdown_worker(namespace_id, sticky_queue, identity, worker_instance_key);
   }
 
@@ -101,7 +108,8 @@ struct Wiring::Parts {
                  .store = *options.store,
                  .clock = *options.clock,
                  .limits = options.limits} {
-    services.random.with([&](base::Random& random) { random = base::Random(base::derive_seed(options.seed, 0x300)); });
+    services.random.with(
+        [&](base::Random& random) { random = base::Random(base::derive_seed(options.seed, 0x300)); });
     services.info.store_name = options.store_name;
     services.history_long_poll = options.rhythm.history_poll;
   }
@@ -129,9 +137,11 @@ base::Status Wiring::start() {
 
 void Wiring::ensure_namespace(const std::string& name, base::Duration retention, store::Done<void> done) {
   parts_->catalog.update(
-      [this, name, retention](const core::Catalog& catalog) -> base::Result<std::vector<store::CatalogEntry>> {
+      [this, name,
+       retention](const core::Catalog& catalog) -> base::Result<std::vector<store::CatalogEntry>> {
         std::vector<store::CatalogEntry> entries;
-        if (catalog.token_key.empty()) entries.push_back({catalog::kTokenKey, parts_->options.secure_bytes(32)});
+        if (catalog.token_key.empty())
+          entries.push_back({catalog::kTokenKey, parts_->options.secure_bytes(32)});
         if (!name.empty() && !catalog.find_by_name(name)) {
           entries.push_back(catalog::namespace_entry(parts_->services.random.with(
               [&](base::Random& random) { return catalog::make_namespace(name, retention, random); })));
@@ -146,11 +156,21 @@ void Wiring::stop(store::Done<void> done) {
   parts_->history.stop(std::move(done));
 }
 
-history::HistoryFigures Wiring::history_figures() const { return parts_->history.figures(); }
-matching::MatchingFigures Wiring::matching_figures() const { return parts_->matching.figures(); }
-std::shared_ptr<const core::Catalog> Wiring::catalog() const { return parts_->catalog.snapshot(); }
+history::HistoryFigures Wiring::history_figures() const {
+  return parts_->history.figures();
+}
+matching::MatchingFigures Wiring::matching_figures() const {
+  return parts_->matching.figures();
+}
+std::shared_ptr<const core::Catalog> Wiring::catalog() const {
+  return parts_->catalog.snapshot();
+}
 
-const frontend::MethodTable& Wiring::methods() const { return parts_->methods; }
-std::uint64_t Wiring::quarantined() const { return parts_->history.quarantined(); }
+const frontend::MethodTable& Wiring::methods() const {
+  return parts_->methods;
+}
+std::uint64_t Wiring::quarantined() const {
+  return parts_->history.quarantined();
+}
 
 }  // namespace perdure::server

@@ -22,25 +22,29 @@ namespace perdure::server {
 // What a server does because time passes, not because it is asked. One on a simulated clock does it rarely: a month that is skipped
 // costs a step for each.
 struct Rhythm {
-  base::Duration poll = std::chrono::minutes(1);            // the longest poll of a worker
-  base::Duration history_poll = std::chrono::seconds(20);   // the longest wait for new events
+  base::Duration poll = std::chrono::minutes(1);           // the longest poll of a worker
+  base::Duration history_poll = std::chrono::seconds(20);  // the longest wait for new events
   base::Duration wake_scan = std::chrono::seconds(5);
   base::Duration sweep = std::chrono::seconds(30);
 };
 
 struct WiringOptions {
-  std::vector<base::Executor*> executors;      // history and matching; outlive the server
+  std::vector<base::Executor*> executors;  // history and matching; outlive the server
   const base::Clock* clock = nullptr;
-  store::Store* store = nullptr;               // outlives the server
-  std::uint64_t seed = 0;                      // names this process life: greater than that of any life before on the same store
+  store::Store* store = nullptr;  // outlives the server
+  // names this process life: greater than that of any life before on the same store
+  std::uint64_t seed = 0;
   core::Limits limits;
   std::string store_name = "memory";
   Rhythm rhythm;
-  std::size_t cache_bytes = 256 << 20;         // of loaded executions, in all
-  std::optional<std::uint64_t> refuse_bytes, replay_bytes;  // as history::HistoryOptions has them, unless given
-  std::function<std::string(std::size_t)> secure_bytes = base::secure_bytes;  // for keys; tests repeat themselves
+  std::size_t cache_bytes = 256 << 20;  // of loaded executions, in all
+  // as history::HistoryOptions has them, unless given
+  std::optional<std::uint64_t> refuse_bytes, replay_bytes;
+  // for keys; tests repeat themselves
+  std::function<std::string(std::size_t)> secure_bytes = base::secure_bytes;
   std::function<void(const base::Error&)> on_fatal;
-  std::function<void(const store::UnitKey&, const std::string& why)> on_quarantine;  // of each id that is found broken (rule E12)
+  // of each id that is found broken (rule E12)
+  std::function<void(const store::UnitKey&, const std::string& why)> on_quarantine;
 };
 
 class Wiring {

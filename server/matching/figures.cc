@@ -39,11 +39,12 @@ MatchingFigures Matching::Home::figures() const {
     if (queue->sticky) continue;
     const std::int64_t backlog = queue->value.window().backlog_count();
     const Time oldest = backlog > 0 ? queue->value.window().oldest() : now();
-    found.queues.push_back({.namespace_id = queue->key.namespace_id,
-                            .name = queue->key.name,
-                            .kind = queue->key.kind,
-                            .backlog = backlog,
-                            .backlog_age = std::max(now() - std::min(oldest, now()), base::Duration::zero())});
+    found.queues.push_back(
+        {.namespace_id = queue->key.namespace_id,
+         .name = queue->key.name,
+         .kind = queue->key.kind,
+         .backlog = backlog,
+         .backlog_age = std::max(now() - std::min(oldest, now()), base::Duration::zero())});
   }
   found.parked_polls = polls_.size();
   found.references = references_;

@@ -25,12 +25,19 @@ std::size_t QueueKeyHash::operator()(const QueueKey& key) const {
   return (hash(key.namespace_id) * 31 + hash(key.name)) * 31 + static_cast<std::size_t>(key.kind);
 }
 
-void Queue::fire(base::Time now) { home.look_at(*this, now); }
+void Queue::fire(base::Time now) {
+  home.look_at(*this, now);
+}
 
 // A store that holds something served polls in an earlier life: for one period, no poll seen means nothing (E16).
 Matching::Home::Home(Matching& matching, base::Executor& executor, std::uint64_t seed)
-    : matching_(matching), options_(matching.options_), executor_(executor), random_(seed), unknown_until_(now()) {
-  if (options_.store != nullptr && (options_.store->cursor() > 0 || options_.store->statistics().unprojected_bytes > 0)) {
+    : matching_(matching),
+      options_(matching.options_),
+      executor_(executor),
+      random_(seed),
+      unknown_until_(now()) {
+  if (options_.store != nullptr &&
+      (options_.store->cursor() > 0 || options_.store->statistics().unprojected_bytes > 0)) {
     unknown_until_ = base::add(unknown_until_, options_.sticky_availability);
   }
 }
@@ -107,13 +114,15 @@ void Matching::Home::arm(Queue& queue) {
   if (queue.value.idle() > 0) when = queue.value.next_look(at);
   if (queue.sticky && queue.live == 0 && queue.value.window().waiting() > 0) {
     Time absent = unknown_until_;
-    if (const auto last = queue.value.last_poll()) absent = std::max(absent, base::add(*last, options_.sticky_availability + 1ns));
+    if (const auto last = queue.value.last_poll())
+      absent = std::max(absent, base::add(*last, options_.sticky_availability + 1ns));
     when = std::min(when, absent);
   }
   if (!queue.in_use()) when = std::min(when, base::add(queue.last_used, kIdleQueue));
   if (when == base::kNever) return alarms_.cancel(queue);
   when = std::max(when, at + 1ms);  // what can be done now was done
-  if (!queue.set() || when < queue.when()) alarms_.set(queue, when);  // an alarm that comes early sets itself again
+  // an alarm that comes early sets itself again
+  if (!queue.set() || when < queue.when()) alarms_.set(queue, when);
 }
 
 // ---- the one timer --------------------------------------------------------------------------------------------------------------
@@ -200,14 +209,15 @@ void Matching::Home::read_page(Queue& queue) {
              {index, mark.priority, mark.time, mark.run_id, mark.task_id}};
   }
   // The queue stays while a page is under way.
-  options_.store->scan_ready(index, std::move(after), wanted->limit,
-                             [weak = weak_from_this(), &queue](Result<std::vector<store::ReadyEntry>> page) mutable {
-                               const auto home = weak.lock();
-                               if (!home) return;
-                               home->run(base::Lane::kCompletion, 0, [&queue, page = std::move(page)](Home& home) mutable {
-                                 home.page_read(queue, std::move(page));
-                               });
-                             });
+  options_.store->scan_ready(
+      index, std::move(after), wanted->limit,
+      [weak = weak_from_this(), &queue](Result<std::vector<store::ReadyEntry>> page) mutable {
+        const auto home = weak.lock();
+        if (!home) return;
+        home->run(base::Lane::kCompletion, 0, [&queue, page = std::move(page)](Home& home) mutable {
+          home.page_read(queue, std::move(page));
+        });
+      });
 }
 
 void Matching::Home::page_read(Queue& queue, Result<std::vector<store::ReadyEntry>> page) {

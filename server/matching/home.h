@@ -54,7 +54,7 @@ class Query : public Alarm {
 
   QueryTask task;
   Queue* queue = nullptr;
-  bool last_second = false;   // pollers were seen lately: wait until the deadline (WT-53)
+  bool last_second = false;  // pollers were seen lately: wait until the deadline (WT-53)
 
  private:
   Matching::Home& home_;
@@ -77,13 +77,13 @@ struct Queue : public Alarm {
   core::TaskQueue value;
   Matching::Home& home;
   bool sticky = false;
-  bool shut_down = false;     // its worker said goodbye: absent, not unknown, until it polls again (MA-16)
-  std::size_t live = 0;       // polls, idle and reserved
+  bool shut_down = false;  // its worker said goodbye: absent, not unknown, until it polls again (MA-16)
+  std::size_t live = 0;    // polls, idle and reserved
   std::list<std::shared_ptr<Query>> queries;
   std::vector<Done<QueueDescription>> descriptions;  // wait for the first page
   Time last_used{};
   std::list<Queue*>::iterator by_use;
-  std::size_t counted = 0;    // references, as counted in the home's sum
+  std::size_t counted = 0;  // references, as counted in the home's sum
   bool pumping = false, pump_again = false;
   int holds = 0;
 };
@@ -126,7 +126,8 @@ class Matching::Home : public std::enable_shared_from_this<Matching::Home> {
   void cancel_poll(std::uint64_t id);
   void query(QueryTask task);
   void describe(QueueKey key, Done<QueueDescription> done);
-  void shutdown_worker(const std::string& namespace_id, const std::string& identity, const std::string& worker_instance_key);
+  void shutdown_worker(const std::string& namespace_id, const std::string& identity,
+                       const std::string& worker_instance_key);
   void forget_sticky_queue(QueueKey key);
   void drain();
 
@@ -150,8 +151,10 @@ class Matching::Home : public std::enable_shared_from_this<Matching::Home> {
   void take_poll(Queue& queue, std::shared_ptr<Poll> poll, const PollRequest& request, Time at);
   void pump(Queue& queue);
   void reserve(Queue& queue, const core::TaskQueue::Match& match);
-  void start_answered(Queue& queue, const core::IdlePoll& poll, const core::TaskIdentity& task, Result<std::string> answer);
-  void deliver(Queue& queue, const core::IdlePoll& poll, const core::TaskIdentity& task, std::string response);
+  void start_answered(Queue& queue, const core::IdlePoll& poll, const core::TaskIdentity& task,
+                      Result<std::string> answer);
+  void deliver(Queue& queue, const core::IdlePoll& poll, const core::TaskIdentity& task,
+               std::string response);
   void park_again(Queue& queue, const core::IdlePoll& poll);
   void finish(std::shared_ptr<Poll> poll, Result<std::string> answer);
   void count_delivery(const Queue& queue, const core::IdlePoll& poll, Time due);
@@ -184,17 +187,19 @@ class Matching::Home : public std::enable_shared_from_this<Matching::Home> {
 
   std::unordered_map<QueueKey, std::unique_ptr<Queue>, QueueKeyHash> queues_;  // never iterated
   std::list<Queue*> by_use_;                                                   // least recently used first
-  std::unordered_map<std::uint64_t, std::shared_ptr<Poll>> polls_;             // iterated only to collect and sort
-  std::set<std::uint64_t> cancelled_early_;                                    // cancels that overtook their polls
+  // iterated only to collect and sort
+  std::unordered_map<std::uint64_t, std::shared_ptr<Poll>> polls_;
+  // cancels that overtook their polls
+  std::set<std::uint64_t> cancelled_early_;
   // Workers that shut down, by namespace and instance key: as long as a poll of theirs may be on its way (MA-16).
   std::set<std::pair<std::string, std::string>> left_;
   std::deque<std::pair<Time, std::pair<std::string, std::string>>> left_until_;
   std::size_t references_ = 0;
   std::size_t query_bytes_ = 0;
-  std::optional<Time> lost_at_;        // a queue was unloaded for want of room
-  std::uint64_t stream_ = 0;           // the newest seen in offers
+  std::optional<Time> lost_at_;  // a queue was unloaded for want of room
+  std::uint64_t stream_ = 0;     // the newest seen in offers
   bool draining_ = false;
-  MatchingFigures counted_;            // the counters; gauges are filled in when somebody asks
+  MatchingFigures counted_;  // the counters; gauges are filled in when somebody asks
 
   Alarms alarms_;
   base::TimerId timer_ = 0;

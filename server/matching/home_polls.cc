@@ -11,15 +11,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr base::Duration kLeastLeft = 1s;         // of a client's time, to be given a task (E16)
-constexpr std::size_t kMostPolls = 200'000;       // per home
+constexpr base::Duration kLeastLeft = 1s;    // of a client's time, to be given a task (E16)
+constexpr std::size_t kMostPolls = 200'000;  // per home
 constexpr std::size_t kMostEarlyCancels = 1'000;
-constexpr std::size_t kMostLeft = 50'000;         // workers that shut down, remembered per home
-constexpr base::Duration kLeftFor = 70s;          // no poll of theirs is under way for longer: a long poll and some more
+constexpr std::size_t kMostLeft = 50'000;  // workers that shut down, remembered per home
+// no poll of theirs is under way for longer: a long poll and some more
+constexpr base::Duration kLeftFor = 70s;
 
 }  // namespace
 
-void Poll::fire(base::Time now) { home_.end_of_poll(*this, now); }
+void Poll::fire(base::Time now) {
+  home_.end_of_poll(*this, now);
+}
 
 void Matching::Home::poll(std::shared_ptr<Poll> poll, PollRequest request) {
   const Time at = now();
@@ -32,9 +35,11 @@ void Matching::Home::poll(std::shared_ptr<Poll> poll, PollRequest request) {
   keep_bounds();
 }
 
-void Matching::Home::take_poll(Queue& queue, std::shared_ptr<Poll> poll, const PollRequest& request, Time at) {
+void Matching::Home::take_poll(Queue& queue, std::shared_ptr<Poll> poll, const PollRequest& request,
+                               Time at) {
   poll->queue = &queue;
-  if (has_left(poll->poller, queue.key, at)) return poll->done(std::string());  // without a trace: nobody polls here
+  // without a trace: nobody polls here
+  if (has_left(poll->poller, queue.key, at)) return poll->done(std::string());
   queue.value.saw_poller({.identity = poll->poller.identity,
                           .last_access = at,
                           .max_tasks_per_second = request.max_tasks_per_second,
@@ -79,17 +84,19 @@ void Matching::Home::pump(Queue& queue) {
 }
 
 void Matching::Home::reserve(Queue& queue, const core::TaskQueue::Match& match) {
-  const std::shared_ptr<Poll> poll = polls_.at(match.poll.id);  // held: the answer may come at once and end it
+  // held: the answer may come at once and end it
+  const std::shared_ptr<Poll> poll = polls_.at(match.poll.id);
   poll->reserved = true;
   poll->poller.request_id = random_.uuid();
-  if (base::planted(base::Bug::kUnseeded)) poll->poller.request_id = std::to_string(reinterpret_cast<std::uintptr_t>(poll.get()));
+  if (base::planted(base::Bug::kUnseeded))
+    poll->poller.request_id = std::to_string(reinterpret_cast<std::uintptr_t>(poll.get()));
   alarms_.set(*poll, poll->deadline);
   const Offer offer = offer_of(queue, *match.task);
   // The queue stays while a start is under way.
   options_.starter->start_task(
       offer, poll->poller,
-      [weak = weak_from_this(), &queue, idle = match.poll, task = core::TaskIdentity{offer.run_id, offer.task.scheduled_id}](
-          Result<std::string> answer) mutable {
+      [weak = weak_from_this(), &queue, idle = match.poll,
+       task = core::TaskIdentity{offer.run_id, offer.task.scheduled_id}](Result<std::string> answer) mutable {
         const auto home = weak.lock();
         if (!home) return;
         const std::size_t bytes = answer ? answer->size() : 0;
@@ -116,7 +123,8 @@ void Matching::Home::start_answered(Queue& queue, const core::IdlePoll& poll, co
   pump(queue);
 }
 
-void Matching::Home::deliver(Queue& queue, const core::IdlePoll& idle, const core::TaskIdentity& task, std::string response) {
+void Matching::Home::deliver(Queue& queue, const core::IdlePoll& idle, const core::TaskIdentity& task,
+                             std::string response) {
   const auto found = polls_.find(idle.id);
   if (found == polls_.end()) {  // its client left, or its time passed: nobody hears this
     const Offer offer = offer_of(queue, *queue.value.window().find_under_way(task));
@@ -124,7 +132,8 @@ void Matching::Home::deliver(Queue& queue, const core::IdlePoll& idle, const cor
     if (base::planted(base::Bug::kUndeliveredStart)) return;
     return options_.starter->undo_start(offer, response);
   }
-  if (const core::TaskReference* due = queue.value.window().find_under_way(task)) count_delivery(queue, idle, due->time);
+  if (const core::TaskReference* due = queue.value.window().find_under_way(task))
+    count_delivery(queue, idle, due->time);
   append_hints(response, queue.key.kind, queue.value.started(task, idle, now()));
   finish(found->second, std::move(response));
 }
@@ -133,7 +142,8 @@ void Matching::Home::park_again(Queue& queue, const core::IdlePoll& idle) {
   const auto found = polls_.find(idle.id);
   if (found == polls_.end()) return;
   const std::shared_ptr<Poll> poll = found->second;
-  if (draining_ || poll->end < now() || has_left(poll->poller, queue.key, now())) return finish(poll, std::string());
+  if (draining_ || poll->end < now() || has_left(poll->poller, queue.key, now()))
+    return finish(poll, std::string());
   if (base::planted(base::Bug::kLoseReservedPoll)) return alarms_.cancel(*poll);
   poll->reserved = false;
   poll->place = queue.value.park_first(idle);
@@ -221,7 +231,8 @@ void Matching::Home::drain() {
   std::vector<std::shared_ptr<Query>> waiting;
   for (Queue* queue : by_use_) waiting.insert(waiting.end(), queue->queries.begin(), queue->queries.end());
   for (const auto& query : waiting) {
-    if (query->set()) take_query(*query)->task.taken(base::fail(base::Code::kUnavailable, "the server is shutting down"));
+    if (query->set())
+      take_query(*query)->task.taken(base::fail(base::Code::kUnavailable, "the server is shutting down"));
   }
 }
 

@@ -10,12 +10,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr base::Duration kAnswerTime = 1s;        // before the deadline, pollers are looked for (WT-53)
-constexpr base::Duration kPollerSeen = 20s;       // "lately", for queries (WT-53)
-constexpr std::size_t kMostQueries = 1'000;       // per queue
+constexpr base::Duration kAnswerTime = 1s;         // before the deadline, pollers are looked for (WT-53)
+constexpr base::Duration kPollerSeen = 20s;        // "lately", for queries (WT-53)
+constexpr std::size_t kMostQueries = 1'000;        // per queue
 constexpr std::size_t kMostQueryBytes = 64 << 20;  // per home
 
-std::size_t bytes_of(const QueryTask& task) { return task.response.size() + task.fallback_response.size(); }
+std::size_t bytes_of(const QueryTask& task) {
+  return task.response.size() + task.fallback_response.size();
+}
 
 }  // namespace
 
@@ -90,7 +92,9 @@ void Matching::Home::try_fallback(Query& query) {
   matching_.query(std::move(task));
 }
 
-void Query::fire(base::Time now) { home_.end_of_query(*this, now); }
+void Query::fire(base::Time now) {
+  home_.end_of_query(*this, now);
+}
 
 void Matching::Home::end_of_query(Query& query, Time at) {
   Queue& queue = *query.queue;

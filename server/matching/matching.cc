@@ -14,19 +14,23 @@ std::string ready_key(const QueueKey& key) {
 Matching::Matching(MatchingOptions options) : options_(std::move(options)) {
   CHECK(!options_.executors.empty() && options_.starter);
   for (base::Executor* executor : options_.executors) {
-    homes_.push_back(std::make_shared<Home>(*this, *executor, base::derive_seed(options_.seed, 0x200 + homes_.size())));
+    homes_.push_back(
+        std::make_shared<Home>(*this, *executor, base::derive_seed(options_.seed, 0x200 + homes_.size())));
   }
 }
 
 Matching::~Matching() = default;
 
-Matching::Home& Matching::home(const QueueKey& key) { return *homes_[QueueKeyHash()(key) % homes_.size()]; }
+Matching::Home& Matching::home(const QueueKey& key) {
+  return *homes_[QueueKeyHash()(key) % homes_.size()];
+}
 
 void Matching::offer(Offer offer) {
   const QueueKey key{offer.unit.namespace_id, offer.task.kind, offer.task.queue};
   const std::size_t bytes = sizeof(Offer) + offer.unit.id.size();
   // Never refused: what one command leads to is bounded, and commands are.
-  home(key).run(base::Lane::kCompletion, bytes, [offer = std::move(offer)](Home& home) mutable { home.offer(std::move(offer)); });
+  home(key).run(base::Lane::kCompletion, bytes,
+                [offer = std::move(offer)](Home& home) mutable { home.offer(std::move(offer)); });
 }
 
 std::uint64_t Matching::poll(PollRequest request, PollDone done) {
@@ -35,9 +39,10 @@ std::uint64_t Matching::poll(PollRequest request, PollDone done) {
   auto poll = std::make_shared<Poll>(at, id, std::move(request.poller), std::move(done));
   const std::size_t bytes = sizeof(Poll) + request.queue.name.size() + poll->poller.identity.size();
   // Before new work: a poll brings no work, it takes some away, and must not wait behind what only workers can end.
-  const bool taken = at.run(base::Lane::kInternal, bytes, [poll, request = std::move(request)](Home& home) mutable {
-    home.poll(std::move(poll), std::move(request));
-  });
+  const bool taken =
+      at.run(base::Lane::kInternal, bytes, [poll, request = std::move(request)](Home& home) mutable {
+        home.poll(std::move(poll), std::move(request));
+      });
   if (!taken) poll->done(std::unexpected(core::overloaded("too many requests wait")));
   return id;
 }
@@ -49,8 +54,9 @@ void Matching::cancel_poll(const QueueKey& queue, std::uint64_t poll_id) {
 void Matching::query(QueryTask task) {
   const std::size_t bytes = sizeof(QueryTask) + task.response.size() + task.fallback_response.size();
   auto held = std::make_shared<QueryTask>(std::move(task));  // lives on when the post is refused
-  const bool taken =
-      home(held->queue).run(base::Lane::kInternal, bytes, [held](Home& home) { home.query(std::move(*held)); });
+  const bool taken = home(held->queue).run(base::Lane::kInternal, bytes, [held](Home& home) {
+    home.query(std::move(*held));
+  });
   if (!taken) held->taken(std::unexpected(core::overloaded("too many queries wait")));
 }
 
@@ -58,16 +64,18 @@ void Matching::describe(QueueKey queue, Done<QueueDescription> done) {
   auto held = std::make_shared<Done<QueueDescription>>(std::move(done));
   Home& at = home(queue);
   const std::size_t bytes = sizeof(QueueKey) + queue.name.size();
-  const bool taken = at.run(base::Lane::kNewWork, bytes, [held, queue = std::move(queue)](Home& home) mutable {
-    home.describe(std::move(queue), std::move(*held));
-  });
+  const bool taken =
+      at.run(base::Lane::kNewWork, bytes, [held, queue = std::move(queue)](Home& home) mutable {
+        home.describe(std::move(queue), std::move(*held));
+      });
   if (!taken) (*held)(std::unexpected(core::overloaded("too many requests wait")));
 }
 
-void Matching::shutdown_worker(const std::string& namespace_id, const std::string& sticky_queue, const std::string& identity,
-                               const std::string& worker_instance_key) {
+void Matching::shutdown_worker(const std::string& namespace_id, const std::string& sticky_queue,
+                               const std::string& identity, const std::string& worker_instance_key) {
   for (const auto& at : homes_) {
-    at->run(base::Lane::kCompletion, 0, [=](Home& home) { home.shutdown_worker(namespace_id, identity, worker_instance_key); });
+    at->run(base::Lane::kCompletion, 0,
+            [=](Home& home) { home.shutdown_worker(namespace_id, identity, worker_instance_key); });
   }
   if (sticky_queue.empty()) return;
   const QueueKey key{namespace_id, core::TaskKind::kWorkflow, sticky_queue};

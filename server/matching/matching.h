@@ -40,23 +40,25 @@ std::string ready_key(const QueueKey& key);
 struct Offer {
   store::UnitKey unit;
   std::string run_id;
-  core::Task task;                    // attempt 0: read from the ready index; whatever attempt the state says
-  std::uint64_t stream = 0;           // of the process life that made it; offers of an older one are dropped (E16)
+  core::Task task;  // attempt 0: read from the ready index; whatever attempt the state says
+  // of the process life that made it; offers of an older one are dropped (E16)
+  std::uint64_t stream = 0;
 };
 
 // Who polls: goes into the events and the state of what is started.
 struct Poller {
   std::string identity, build_id, deployment;
   std::string worker_instance_key;
-  bool sticky = false;                // polls a sticky queue
-  std::string request_id;             // made by matching, one per start
+  bool sticky = false;     // polls a sticky queue
+  std::string request_id;  // made by matching, one per start
 };
 
 struct PollRequest {
   QueueKey queue;
-  std::string normal_name;            // of a sticky queue
+  std::string normal_name;  // of a sticky queue
   Poller poller;
-  Time deadline{};                    // of the client; the poll ends empty one second before, or after one minute (MA-05)
+  // of the client; the poll ends empty one second before, or after one minute (MA-05)
+  Time deadline{};
   std::optional<double> max_tasks_per_second;  // activity queues: the worker's wish (MA-08)
 };
 
@@ -81,13 +83,14 @@ class TaskStarter {
 // A query on its way to a worker. Not durable.
 struct QueryTask {
   std::string id;
-  std::string response;               // the serialized PollWorkflowTaskQueueResponse that delivers it
-  QueueKey queue;                     // tried first (sticky), with sticky_timeout …
-  std::optional<QueueKey> fallback;   // … then this one; its response differs:
+  std::string response;              // the serialized PollWorkflowTaskQueueResponse that delivers it
+  QueueKey queue;                    // tried first (sticky), with sticky_timeout …
+  std::optional<QueueKey> fallback;  // … then this one; its response differs:
   std::string fallback_response;
   base::Duration sticky_timeout{};
   Time deadline{};
-  std::move_only_function<void()> fell_back;  // the sticky worker did not come: the binding is void (WT-53). May be absent
+  // the sticky worker did not come: the binding is void (WT-53). May be absent
+  std::move_only_function<void()> fell_back;
   // DEADLINE_EXCEEDED, or FAILED_PRECONDITION when no poller was seen lately (WT-53). OK: a worker took it.
   Done<void> taken;
 };
@@ -104,15 +107,15 @@ struct QueueDescription {
     base::Duration backlog_age{};
     double add_rate = 0, dispatch_rate = 0;
   };
-  std::vector<Priority> priorities;   // those that hold or held tasks
+  std::vector<Priority> priorities;  // those that hold or held tasks
 };
 
 struct MatchingOptions {
-  std::vector<base::Executor*> executors;   // queue homes
-  store::Store* store = nullptr;            // pages the ready index beyond the window
+  std::vector<base::Executor*> executors;  // queue homes
+  store::Store* store = nullptr;           // pages the ready index beyond the window
   TaskStarter* starter = nullptr;
   std::uint64_t seed = 0;
-  std::size_t window = 10'000;              // references held per queue
+  std::size_t window = 10'000;  // references held per queue
   base::Duration long_poll = std::chrono::minutes(1);
   base::Duration sticky_availability = std::chrono::seconds(10);
 };
@@ -132,8 +135,8 @@ class Matching {
   void query(QueryTask task);
   void describe(QueueKey queue, Done<QueueDescription> done);
   // ShutdownWorker: polls of that worker end empty at once (MA-16); its sticky queue is forgotten.
-  void shutdown_worker(const std::string& namespace_id, const std::string& sticky_queue, const std::string& identity,
-                       const std::string& worker_instance_key);
+  void shutdown_worker(const std::string& namespace_id, const std::string& sticky_queue,
+                       const std::string& identity, const std::string& worker_instance_key);
   // All parked polls end empty; new ones are answered empty at once; queries that wait fail UNAVAILABLE. For shutdown. A poll whose
   // task is being started still gets it.
   void drain();

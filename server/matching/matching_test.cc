@@ -63,9 +63,11 @@ class Starter : public TaskStarter {
 class MatchingTest : public testing::Test {
  protected:
   void start(int executors = 1, store::Store* store = nullptr) {
-    while (static_cast<int>(executors_.size()) < executors) executors_.push_back(scheduler_.make_executor("home"));
+    while (static_cast<int>(executors_.size()) < executors)
+      executors_.push_back(scheduler_.make_executor("home"));
     MatchingOptions options{.store = store, .starter = &starter_, .seed = 1, .window = window_};
-    for (int i = 0; i < executors; ++i) options.executors.push_back(executors_[static_cast<std::size_t>(i)].get());
+    for (int i = 0; i < executors; ++i)
+      options.executors.push_back(executors_[static_cast<std::size_t>(i)].get());
     matching_ = std::make_unique<Matching>(std::move(options));
   }
   void SetUp() override { start(); }
@@ -82,8 +84,12 @@ class MatchingTest : public testing::Test {
   Offer task(const std::string& run_id, base::Duration age = 0s, int priority = 3, int attempt = 1) {
     return {.unit = {"ns", store::Kind::kWorkflow, "w-" + run_id},
             .run_id = run_id,
-            .task = {.kind = core::TaskKind::kActivity, .queue = "q", .priority = priority, .ready_time = now() - age,
-                     .scheduled_id = 5, .attempt = attempt},
+            .task = {.kind = core::TaskKind::kActivity,
+                     .queue = "q",
+                     .priority = priority,
+                     .ready_time = now() - age,
+                     .scheduled_id = 5,
+                     .attempt = attempt},
             .stream = 1};
   }
   Offer sticky_task(const std::string& run_id) {
@@ -99,7 +105,8 @@ class MatchingTest : public testing::Test {
   }
 
   // What happened to polls, in order: "p1=run", "p2=" for an empty answer, "p3!CODE".
-  std::uint64_t poll(const std::string& name, base::Duration time = 70s, std::optional<PollRequest> request = {}) {
+  std::uint64_t poll(const std::string& name, base::Duration time = 70s,
+                     std::optional<PollRequest> request = {}) {
     if (!request) request = PollRequest{.queue = queue()};
     if (request->poller.identity.empty()) request->poller.identity = name;
     request->deadline = now() + time;
@@ -143,7 +150,8 @@ TEST_F(MatchingTest, MA05_PollsEndEmptyBeforeTheirClientGivesUp) {
   struct Row {
     base::Duration client, ends;
   };
-  for (const Row& row : {Row{70s, 60s}, Row{61s, 60s}, Row{30s, 29s}, Row{3s, 2s}, Row{1s, 0s}, Row{999ms, 0s}, Row{0s, 0s}}) {
+  for (const Row& row :
+       {Row{70s, 60s}, Row{61s, 60s}, Row{30s, 29s}, Row{3s, 2s}, Row{1s, 0s}, Row{999ms, 0s}, Row{0s, 0s}}) {
     poll("p", row.client);
     if (row.ends > 0s) {
       pass(row.ends - 1ms);
@@ -175,8 +183,8 @@ TEST_F(MatchingTest, MA05_AClientThatLeftFreesItsPlace) {
 }
 
 TEST_F(MatchingTest, MA05_ACancelMayOvertakeItsPoll) {
-  const std::uint64_t id =
-      matching_->poll({.queue = queue(), .deadline = now() + 70s}, [this](Result<std::string>) { ended_.push_back("gone"); });
+  const std::uint64_t id = matching_->poll({.queue = queue(), .deadline = now() + 70s},
+                                           [this](Result<std::string>) { ended_.push_back("gone"); });
   matching_->cancel_poll(queue(), id);  // its lane goes first
   run();
   EXPECT_EQ(ended(), Strings{"gone"});
@@ -326,7 +334,8 @@ TEST_F(MatchingTest, E16_NothingIsLost) {
       starter_.hold = random.below(2) == 0;
       if (!starter_.hold) starter_.release();
       switch (random.below(5)) {
-        case 0: case 1: {
+        case 0:
+        case 1: {
           const std::string run_id = "r" + std::to_string(step);
           offered[run_id] = 1;
           if (random.below(4) == 0) starter_.failures[run_id] = Code::kUnavailable;
@@ -348,7 +357,8 @@ TEST_F(MatchingTest, E16_NothingIsLost) {
     starter_.failures.clear();
     starter_.release();
     pass(11s);  // the longest pause after failures
-    for (const std::string& undone : std::exchange(starter_.undone, {})) offer(task(undone.substr(0, undone.find(':'))));
+    for (const std::string& undone : std::exchange(starter_.undone, {}))
+      offer(task(undone.substr(0, undone.find(':'))));
     for (int i = 0; i < 400; ++i) poll("last");
     for (const std::string& bytes : replies_) {
       ActivityReply reply;
@@ -467,7 +477,10 @@ TEST_F(MatchingTest, MA11_AdviceIsAppendedToTheReply) {
 class QueryTest : public MatchingTest {
  protected:
   void query(base::Duration time, bool with_sticky = false, base::Duration sticky_timeout = 5s) {
-    QueryTask task{.id = "q", .response = "normal", .queue = queue("q", core::TaskKind::kWorkflow), .deadline = now() + time};
+    QueryTask task{.id = "q",
+                   .response = "normal",
+                   .queue = queue("q", core::TaskKind::kWorkflow),
+                   .deadline = now() + time};
     if (with_sticky) {
       task.fallback = task.queue;
       task.fallback_response = "normal";
@@ -476,7 +489,9 @@ class QueryTest : public MatchingTest {
       task.sticky_timeout = sticky_timeout;
     }
     task.taken = [this](Result<void> taken) {
-      taken_.push_back(taken ? "taken" : std::to_string(static_cast<int>(taken.error().code)) + " " + taken.error().message);
+      taken_.push_back(taken ? "taken"
+                             : std::to_string(static_cast<int>(taken.error().code)) + " " +
+                                   taken.error().message);
     };
     matching_->query(std::move(task));
     run();
@@ -576,7 +591,8 @@ TEST_F(MatchingTest, MA16_AWorkersLatePollsEndEmptyToo) {
   EXPECT_EQ(starter_.unavailable, Strings{"a"});  // such a poll does not bring its queue back
   poll("another", 90s, PollRequest{.queue = queue(), .poller = {.worker_instance_key = "k2"}});
   poll("elsewhere", 90s,
-       PollRequest{.queue = {"other", core::TaskKind::kWorkflow, "q"}, .poller = {.worker_instance_key = "k1"}});
+       PollRequest{.queue = {"other", core::TaskKind::kWorkflow, "q"},
+                   .poller = {.worker_instance_key = "k1"}});
   EXPECT_EQ(ended(), Strings{});
   pass(71s);  // no poll of its time can be on its way any more
   poll("after", 70s, PollRequest{.queue = queue(), .poller = {.worker_instance_key = "k1"}});
@@ -624,8 +640,11 @@ TEST_F(MatchingTest, E6_AfterARestartTheIndexIsServedInOrderWithinTheWindow) {
     projection.units.push_back({.key = {"ns", store::Kind::kWorkflow, "w-" + run_id},
                                 .position = 1,
                                 .head = "h",
-                                .ready = {{.queue = ready_key(queue()), .priority = 1 + i % 3, .time = now() - 1h + i * 1ms,
-                                           .run_id = run_id, .task_id = 5}}});
+                                .ready = {{.queue = ready_key(queue()),
+                                           .priority = 1 + i % 3,
+                                           .time = now() - 1h + i * 1ms,
+                                           .run_id = run_id,
+                                           .task_id = 5}}});
   }
   store.project(std::move(projection), [](Result<void>) {});
   run();

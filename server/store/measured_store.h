@@ -15,15 +15,26 @@ namespace perdure::store {
 class MeasuredStore : public Store {
  public:
   enum Operation : std::size_t {
-    kAppend, kProject, kProjectVisibility, kReadHead, kReadRun, kReadEvents, kScanWake, kScanReady, kList, kCount,
-    kListClosedBefore, kOperations
+    kAppend,
+    kProject,
+    kProjectVisibility,
+    kReadHead,
+    kReadRun,
+    kReadEvents,
+    kScanWake,
+    kScanReady,
+    kList,
+    kCount,
+    kListClosedBefore,
+    kOperations
   };
   static constexpr std::array<const char*, kOperations> kNames = {
-      "Append",   "Project",   "ProjectVisibility", "ReadHead",        "ReadRun", "ReadEvents",
+      "Append",   "Project",   "ProjectVisibility", "ReadHead",        "ReadRun",         "ReadEvents",
       "ScanWake", "ScanReady", "ListExecutions",    "CountExecutions", "ListClosedBefore"};
   struct Row {
     std::atomic<std::uint64_t> errors{0}, nanoseconds{0};
-    std::array<std::atomic<std::uint64_t>, base::Histogram::kBounds.size() + 1> latency{};  // each operation in one bucket
+    // each operation in one bucket
+    std::array<std::atomic<std::uint64_t>, base::Histogram::kBounds.size() + 1> latency{};
   };
 
   // Both outlive this store and the callbacks given to it.
@@ -52,13 +63,15 @@ class MeasuredStore : public Store {
   void read_run(UnitKey key, std::string run_id, Done<std::optional<StoredRun>> done) override {
     store_.read_run(std::move(key), std::move(run_id), measured(kReadRun, std::move(done)));
   }
-  void read_events(UnitKey key, std::string run_id, std::int64_t first, std::int64_t last, std::size_t max_bytes,
-                   Done<std::vector<StoredEvent>> done) override {
-    store_.read_events(std::move(key), std::move(run_id), first, last, max_bytes, measured(kReadEvents, std::move(done)));
+  void read_events(UnitKey key, std::string run_id, std::int64_t first, std::int64_t last,
+                   std::size_t max_bytes, Done<std::vector<StoredEvent>> done) override {
+    store_.read_events(std::move(key), std::move(run_id), first, last, max_bytes,
+                       measured(kReadEvents, std::move(done)));
   }
   Result<std::map<std::string, std::string>> read_catalog() override { return store_.read_catalog(); }
   Result<std::uint64_t> count_quarantined() override { return store_.count_quarantined(); }
-  void scan_wake(Time until, std::optional<WakeEntry> after, std::size_t limit, Done<std::vector<WakeEntry>> done) override {
+  void scan_wake(Time until, std::optional<WakeEntry> after, std::size_t limit,
+                 Done<std::vector<WakeEntry>> done) override {
     store_.scan_wake(until, std::move(after), limit, measured(kScanWake, std::move(done)));
   }
   void scan_ready(std::string queue, std::optional<ReadyEntry> after, std::size_t limit,
@@ -71,8 +84,10 @@ class MeasuredStore : public Store {
   void count(VisibilityFilter filter, Done<std::int64_t> done) override {
     store_.count(std::move(filter), measured(kCount, std::move(done)));
   }
-  void list_closed_before(std::string namespace_id, Time time, std::size_t limit, Done<std::vector<ClosedRun>> done) override {
-    store_.list_closed_before(std::move(namespace_id), time, limit, measured(kListClosedBefore, std::move(done)));
+  void list_closed_before(std::string namespace_id, Time time, std::size_t limit,
+                          Done<std::vector<ClosedRun>> done) override {
+    store_.list_closed_before(std::move(namespace_id), time, limit,
+                              measured(kListClosedBefore, std::move(done)));
   }
   Statistics statistics() const override { return store_.statistics(); }
   void mark_answered(GroupNumber group) override { store_.mark_answered(group); }

@@ -12,7 +12,9 @@ namespace {
 using base::Result;
 using base::Status;
 
-std::unexpected<base::Error> bad(const std::string& text) { return base::invalid_argument("invalid query: " + text); }
+std::unexpected<base::Error> bad(const std::string& text) {
+  return base::invalid_argument("invalid query: " + text);
+}
 
 std::unexpected<base::Error> not_served(std::string_view what) {
   return bad("operation is not supported: " + std::string(what) +
@@ -27,25 +29,36 @@ struct Token {
   std::size_t at = 0;
 };
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : text_(text) {}
 
   Result<Token> next() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) ++at_;
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r'))
+      ++at_;
     if (at_ == text_.size()) return Token{Kind::kEnd, "", at_};
     const std::size_t begin = at_;
     const char c = text_[at_];
     if (c == '\'' || c == '"' || c == '`') return quoted(c);
     if (is_letter(c) || is_digit(c)) {
-      while (at_ < text_.size() && (is_letter(text_[at_]) || is_digit(text_[at_]) || text_[at_] == '.')) ++at_;
-      return Token{is_digit(c) ? Kind::kNumber : Kind::kName, std::string(text_.substr(begin, at_ - begin)), begin};
+      while (at_ < text_.size() && (is_letter(text_[at_]) || is_digit(text_[at_]) || text_[at_] == '.'))
+        ++at_;
+      return Token{is_digit(c) ? Kind::kNumber : Kind::kName, std::string(text_.substr(begin, at_ - begin)),
+                   begin};
     }
     ++at_;
-    const Kind kind = c == '=' ? Kind::kEquals : c == '(' ? Kind::kOpen : c == ')' ? Kind::kClose : Kind::kOther;
+    const Kind kind = c == '='   ? Kind::kEquals
+                      : c == '(' ? Kind::kOpen
+                      : c == ')' ? Kind::kClose
+                                 : Kind::kOther;
     return Token{kind, std::string(1, c), begin};
   }
 
@@ -57,7 +70,8 @@ class Scanner {
     while (at_ < text_.size()) {
       const char c = text_[at_++];
       if (c == quote) {
-        if (at_ == text_.size() || text_[at_] != quote) return Token{quote == '`' ? Kind::kName : Kind::kString, value, begin};
+        if (at_ == text_.size() || text_[at_] != quote)
+          return Token{quote == '`' ? Kind::kName : Kind::kString, value, begin};
         ++at_;
       } else if (c == '\\' && at_ < text_.size()) {
         value.push_back(text_[at_++]);
@@ -80,16 +94,16 @@ bool is_word(const Token& token, std::string_view word) {
 }
 
 // Names as clients write them, in the order of temporal.api.enums.v1.WorkflowExecutionStatus.
-constexpr std::array<std::string_view, 8> kStatusNames = {"Running", "Completed", "Failed", "Canceled",
-                                                          "Terminated", "ContinuedAsNew", "TimedOut", "Paused"};
+constexpr std::array<std::string_view, 8> kStatusNames = {
+    "Running", "Completed", "Failed", "Canceled", "Terminated", "ContinuedAsNew", "TimedOut", "Paused"};
 
 Result<int> status_of(const Token& value) {
   for (std::size_t i = 0; i < kStatusNames.size(); ++i)
     if (value.kind == Kind::kString && value.text == kStatusNames[i]) return static_cast<int>(i) + 1;
   int number = 0;
   const char* end = value.text.data() + value.text.size();
-  if (value.kind == Kind::kNumber && std::from_chars(value.text.data(), end, number).ptr == end && number >= 0 &&
-      number <= static_cast<int>(kStatusNames.size())) {
+  if (value.kind == Kind::kNumber && std::from_chars(value.text.data(), end, number).ptr == end &&
+      number >= 0 && number <= static_cast<int>(kStatusNames.size())) {
     return number;
   }
   return bad("invalid expression: invalid ExecutionStatus value " +
@@ -145,11 +159,13 @@ class Parser {
 
   Status comparison() {
     if (is_word(token_, "NOT")) return not_served("'NOT'");
-    if (token_.kind == Kind::kString) return bad("invalid expression: must be a column name but was '" + token_.text + "'");
+    if (token_.kind == Kind::kString)
+      return bad("invalid expression: must be a column name but was '" + token_.text + "'");
     if (token_.kind != Kind::kName) return unexpected();
     const std::string name = token_.text;
     if (name != "WorkflowId" && name != "WorkflowType" && name != "ExecutionStatus") {
-      return bad("invalid search attribute: " + name + " (this server lists by WorkflowId, WorkflowType and ExecutionStatus)");
+      return bad("invalid search attribute: " + name +
+                 " (this server lists by WorkflowId, WorkflowType and ExecutionStatus)");
     }
     TRY_VOID(advance());
     if (token_.kind == Kind::kEnd) return bad("invalid expression: incomplete expression");
@@ -166,7 +182,8 @@ class Parser {
       return keep(filter_.status, status, name);
     }
     if (value.kind != Kind::kString) {
-      return bad("invalid expression: invalid value type for search attribute " + name + " of type Keyword: " + value.text);
+      return bad("invalid expression: invalid value type for search attribute " + name +
+                 " of type Keyword: " + value.text);
     }
     return keep(name == "WorkflowId" ? filter_.workflow_id : filter_.workflow_type, value.text, name);
   }
@@ -185,6 +202,8 @@ class Parser {
 
 }  // namespace
 
-Result<store::VisibilityFilter> parse_filter(std::string_view query) { return Parser(query).parse(); }
+Result<store::VisibilityFilter> parse_filter(std::string_view query) {
+  return Parser(query).parse();
+}
 
 }  // namespace perdure::visibility

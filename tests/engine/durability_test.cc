@@ -92,7 +92,8 @@ TEST(E1, NothingLeavesADiskWhoseSyncNeverReturns) {
     std::vector<std::shared_ptr<ClientCall>> calls;
     for (int i = 0; i < 4; ++i) {
       calls.push_back(world.issue("StartWorkflowExecution", start_request("new-" + std::to_string(i))));
-      calls.push_back(world.issue("PollWorkflowTaskQueue", poll_request()));  // gets a task, which may not leave
+      // gets a task, which may not leave
+      calls.push_back(world.issue("PollWorkflowTaskQueue", poll_request()));
     }
     world.scheduler.run_until_idle();  // the starts are decided: whatever is asked from now on sees them
     auto commands = completion(task->task_token());
@@ -109,12 +110,14 @@ TEST(E1, NothingLeavesADiskWhoseSyncNeverReturns) {
     }
     world.advance(seconds(6));  // queries run out of time, workflow tasks time out
     for (std::size_t i = 0; i < calls.size(); ++i) {
-      ASSERT_FALSE(calls[i]->answered()) << "seed " << seed << " call " << i << ": "
-                                         << (calls[i]->answer->has_value() ? "OK" : calls[i]->answer->error().message);
+      ASSERT_FALSE(calls[i]->answered())
+          << "seed " << seed << " call " << i << ": "
+          << (calls[i]->answer->has_value() ? "OK" : calls[i]->answer->error().message);
     }
     world.crash();
     for (int i = 0; i < 4; ++i) {
-      const auto gone = world.start("DescribeWorkflowExecution", describe_request("new-" + std::to_string(i)));
+      const auto gone =
+          world.start("DescribeWorkflowExecution", describe_request("new-" + std::to_string(i)));
       ASSERT_TRUE(gone->answered() && !gone->answer->has_value());
       EXPECT_EQ(gone->answer->error().code, Code::kNotFound);
     }
@@ -132,15 +135,21 @@ struct Asked {
 class Survivor {
  public:
   Survivor(World& original, std::uint64_t seed)
-      : world_({.local = true, .seed = seed, .start = original.clock.now(), .lives = 100, .disk = copy_of(original, seed)}) {}
+      : world_({.local = true,
+                .seed = seed,
+                .start = original.clock.now(),
+                .lives = 100,
+                .disk = copy_of(original, seed)}) {}
 
   std::optional<wfs::DescribeWorkflowExecutionResponse> describe(const std::string& id) {
-    auto response = world_.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution", describe_request(id));
+    auto response = world_.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution",
+                                                                        describe_request(id));
     if (!response) return std::nullopt;
     return *response;
   }
   wfs::GetWorkflowExecutionHistoryResponse history(const std::string& id) {
-    auto response = world_.call<wfs::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", history_request(id));
+    auto response = world_.call<wfs::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory",
+                                                                          history_request(id));
     return response ? *response : wfs::GetWorkflowExecutionHistoryResponse();
   }
 
@@ -169,7 +178,8 @@ std::string unexplained(Survivor& survivor, const Asked& asked) {
     wfs::GetWorkflowExecutionHistoryResponse shown;
     shown.ParseFromString(**asked.call->answer);
     const auto kept = survivor.history(asked.id);
-    if (kept.history().events_size() < shown.history().events_size()) return "more events were shown than are durable";
+    if (kept.history().events_size() < shown.history().events_size())
+      return "more events were shown than are durable";
     for (int i = 0; i < shown.history().events_size(); ++i) {
       if (shown.history().events(i).SerializeAsString() != kept.history().events(i).SerializeAsString())
         return "another event";
@@ -197,7 +207,10 @@ TEST(E1, EachAnswerIsExplainedByThePrefixThatWasDurableWhenItLeft) {
     for (int n = 0; n < 150; ++n) {
       const std::string id = "id-" + std::to_string(random.below(6));
       switch (random.below(6)) {
-        case 0: open.push_back({"StartWorkflowExecution", id, world.issue("StartWorkflowExecution", start_request(id))}); break;
+        case 0:
+          open.push_back(
+              {"StartWorkflowExecution", id, world.issue("StartWorkflowExecution", start_request(id))});
+          break;
         case 1:
           open.push_back({"SignalWorkflowExecution", id,
                           world.issue("SignalWorkflowExecution", signal_request(id, std::to_string(n)))});
@@ -206,14 +219,17 @@ TEST(E1, EachAnswerIsExplainedByThePrefixThatWasDurableWhenItLeft) {
           wfs::TerminateWorkflowExecutionRequest request;
           request.set_namespace_("default");
           request.mutable_workflow_execution()->set_workflow_id(id);
-          open.push_back({"TerminateWorkflowExecution", id, world.issue("TerminateWorkflowExecution", request)});
+          open.push_back(
+              {"TerminateWorkflowExecution", id, world.issue("TerminateWorkflowExecution", request)});
           break;
         }
         case 3:
-          open.push_back({"DescribeWorkflowExecution", id, world.issue("DescribeWorkflowExecution", describe_request(id))});
+          open.push_back({"DescribeWorkflowExecution", id,
+                          world.issue("DescribeWorkflowExecution", describe_request(id))});
           break;
         default:
-          open.push_back({"GetWorkflowExecutionHistory", id, world.issue("GetWorkflowExecutionHistory", history_request(id))});
+          open.push_back({"GetWorkflowExecutionHistory", id,
+                          world.issue("GetWorkflowExecutionHistory", history_request(id))});
           break;
       }
       world.scheduler.run_until_idle(1 + random.below(12));

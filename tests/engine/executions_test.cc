@@ -14,7 +14,8 @@ using base::Crash;
 using std::chrono::milliseconds;
 
 wfs::PollWorkflowTaskQueueResponse task_of(World& world, const std::string& queue = "tq") {
-  const auto task = world.call<wfs::PollWorkflowTaskQueueResponse>("PollWorkflowTaskQueue", poll_request(queue));
+  const auto task =
+      world.call<wfs::PollWorkflowTaskQueueResponse>("PollWorkflowTaskQueue", poll_request(queue));
   EXPECT_TRUE(task && !task->task_token().empty());
   return task ? *task : wfs::PollWorkflowTaskQueueResponse();
 }
@@ -48,7 +49,9 @@ wfs::RespondWorkflowTaskCompletedRequest with_command(const std::string& token, 
   auto& command = *request.add_commands();
   command.set_command_type(type);
   if (type == enums::COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION) {
-    command.mutable_fail_workflow_execution_command_attributes()->mutable_failure()->mutable_application_failure_info();
+    command.mutable_fail_workflow_execution_command_attributes()
+        ->mutable_failure()
+        ->mutable_application_failure_info();
   } else if (type == enums::COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION) {
     command.mutable_complete_workflow_execution_command_attributes();
   } else {
@@ -78,31 +81,35 @@ Transaction ending_with(const std::string& name, enums::CommandType type,
 
 std::vector<Transaction> transactions() {
   std::vector<Transaction> all;
-  all.push_back(ending_with("continue-as-new", enums::COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION, [](auto&) {}));
+  all.push_back(
+      ending_with("continue-as-new", enums::COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION, [](auto&) {}));
   all.push_back(ending_with("retry", enums::COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION,
                             [](auto& request) { request.mutable_retry_policy()->set_maximum_attempts(3); }));
   all.push_back(ending_with("cron", enums::COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION,
                             [](auto& request) { request.set_cron_schedule("* * * * *"); }));
   all.push_back({.name = "terminate existing",
                  .set_up = [](World& world) { start(world, start_request("id")); },
-                 .go = [](World& world) {
-                   auto request = start_request("id");
-                   request.set_request_id("the second");
-                   request.set_workflow_id_conflict_policy(enums::WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING);
-                   return world.issue("StartWorkflowExecution", request);
-                 }});
+                 .go =
+                     [](World& world) {
+                       auto request = start_request("id");
+                       request.set_request_id("the second");
+                       request.set_workflow_id_conflict_policy(
+                           enums::WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING);
+                       return world.issue("StartWorkflowExecution", request);
+                     }});
   all.push_back({.name = "signal with start",
                  .set_up = [](World&) {},
-                 .go = [](World& world) {
-                   wfs::SignalWithStartWorkflowExecutionRequest request;
-                   request.set_namespace_("default");
-                   request.set_workflow_id("id");
-                   request.mutable_workflow_type()->set_name("T");
-                   request.mutable_task_queue()->set_name("tq");
-                   request.set_signal_name("s");
-                   request.set_request_id("once");
-                   return world.issue("SignalWithStartWorkflowExecution", request);
-                 },
+                 .go =
+                     [](World& world) {
+                       wfs::SignalWithStartWorkflowExecutionRequest request;
+                       request.set_namespace_("default");
+                       request.set_workflow_id("id");
+                       request.mutable_workflow_type()->set_name("T");
+                       request.mutable_task_queue()->set_name("tq");
+                       request.set_signal_name("s");
+                       request.set_request_id("once");
+                       return world.issue("SignalWithStartWorkflowExecution", request);
+                     },
                  .runs_before = 0,
                  .runs_after = 1});
   return all;
@@ -111,7 +118,8 @@ std::vector<Transaction> transactions() {
 // Exactly one current run (or none, before there was any), all others closed, and the listing says the same.
 void check_runs(World& world, const Transaction& transaction, bool must_have_happened) {
   const std::int64_t runs = count(world, "WorkflowId = 'id'");
-  EXPECT_TRUE(runs == transaction.runs_after || (runs == transaction.runs_before && !must_have_happened)) << runs;
+  EXPECT_TRUE(runs == transaction.runs_after || (runs == transaction.runs_before && !must_have_happened))
+      << runs;
   EXPECT_EQ(count(world, "ExecutionStatus = 'Running'"), runs == 0 ? 0 : 1);
   const auto described =
       world.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution", describe_request("id"));
@@ -121,7 +129,8 @@ void check_runs(World& world, const Transaction& transaction, bool must_have_hap
   }
   if (transaction.name == "signal with start" && runs == 1) {
     const auto events = history_types(world, "id");
-    EXPECT_EQ(std::ranges::count(events, enums::EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED), 1);  // both, or neither
+    // both, or neither
+    EXPECT_EQ(std::ranges::count(events, enums::EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED), 1);
   }
 }
 
@@ -171,8 +180,8 @@ TEST(E4, AColdLoadDelaysNobodyElseOnItsExecutor) {
   const auto cold = world.start("DescribeWorkflowExecution", describe_request("cold"));
   EXPECT_FALSE(cold->answered());
   for (int n = 0; n < 10; ++n) {
-    EXPECT_TRUE(world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution",
-                                                                 signal_request("warm", "s" + std::to_string(n))));
+    EXPECT_TRUE(world.call<wfs::SignalWorkflowExecutionResponse>(
+        "SignalWorkflowExecution", signal_request("warm", "s" + std::to_string(n))));
   }
   EXPECT_FALSE(cold->answered());
   world.reads().go_on();
@@ -216,13 +225,15 @@ std::vector<enums::EventType> sticky_life(World& world, const std::function<bool
                                                                     sticky_completion(first.task_token())));
   auto poll = world.start("PollWorkflowTaskQueue", sticky_poll());
   const bool poll_lost = between(step++);
-  EXPECT_TRUE(world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", signal_request("id", "s1")));
+  EXPECT_TRUE(world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution",
+                                                               signal_request("id", "s1")));
   between(step++);
   // After a crash the sticky worker was not seen yet: unknown, not absent (E16).
   if (poll_lost) poll = world.start("PollWorkflowTaskQueue", sticky_poll());
   const auto task = answer_of<wfs::PollWorkflowTaskQueueResponse>(*poll);
   EXPECT_FALSE(task.task_token().empty());
-  EXPECT_TRUE(world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", signal_request("id", "s2")));
+  EXPECT_TRUE(world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution",
+                                                               signal_request("id", "s2")));
   const auto query = world.start("QueryWorkflow", query_request("id"));  // waits behind the task under way
   EXPECT_FALSE(query->answered());
   bool query_lost = between(step++);
@@ -265,10 +276,11 @@ TEST(E5, EvictionsAndCrashesLeaveTheSameEvents) {
     for (int at = 0; at < steps; ++at) {
       SCOPED_TRACE("crash after step " + std::to_string(at));
       World crashing({.local = local});
-      EXPECT_EQ(sticky_life(crashing, [&](int step) {
-                  if (step == at) crashing.crash();
-                  return step == at;
-                }),
+      EXPECT_EQ(sticky_life(crashing,
+                            [&](int step) {
+                              if (step == at) crashing.crash();
+                              return step == at;
+                            }),
                 expected);
     }
   }
@@ -286,10 +298,12 @@ TEST(E5, AQueryThatFellBackEndsTheStickyBinding) {
   world.advance(milliseconds(10));
   const auto query = world.start("QueryWorkflow", query_request("id"));
   world.advance(seconds(6));  // longer than the sticky timeout
-  const auto polled = answer_of<wfs::PollWorkflowTaskQueueResponse>(*world.start("PollWorkflowTaskQueue", poll_request()));
+  const auto polled =
+      answer_of<wfs::PollWorkflowTaskQueueResponse>(*world.start("PollWorkflowTaskQueue", poll_request()));
   EXPECT_TRUE(polled.has_query());
   EXPECT_GT(polled.history().events_size(), 0);
-  ASSERT_TRUE(world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", signal_request("id", "s")));
+  ASSERT_TRUE(
+      world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", signal_request("id", "s")));
   const auto next = task_of(world);  // from the normal queue, at once, with the whole history
   ASSERT_GT(next.history().events_size(), 0);
   EXPECT_EQ(next.history().events(0).event_id(), 1);
@@ -336,7 +350,8 @@ TEST(E5, NoWaiterHangsWhenTheLogEnds) {
   for (int i = 0; i < 6; ++i) start(world, start_request("id-" + std::to_string(i)));
   std::vector<std::shared_ptr<ClientCall>> waiting;
   for (int i = 0; i < 6; ++i) {
-    waiting.push_back(world.start("GetWorkflowExecutionHistory", history_request("id-" + std::to_string(i), true)));
+    waiting.push_back(
+        world.start("GetWorkflowExecutionHistory", history_request("id-" + std::to_string(i), true)));
     waiting.push_back(world.start("QueryWorkflow", query_request("id-" + std::to_string(i))));
   }
   for (const auto& call : waiting) EXPECT_FALSE(call->answered());
@@ -354,7 +369,8 @@ TEST(E5, E1_AQueryResultWaitsForTheCompletionThatBroughtIt) {
   start(world, start_request("id"));
   const auto first = task_of(world);
   const auto query = world.start("QueryWorkflow", query_request("id"));
-  ASSERT_TRUE(world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", signal_request("id", "s")));
+  ASSERT_TRUE(
+      world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", signal_request("id", "s")));
   ASSERT_TRUE(world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted",
                                                                     completion(first.task_token())));
   const auto second = task_of(world);
@@ -457,7 +473,8 @@ TEST(E15, MailboxesOfSizeOneStillMakeProgress) {
     World world({.seed = seed, .loops = 2, .mailbox = {.internal_bytes = 1, .new_work_bytes = 1}});
     Load load(world, {.seed = seed, .crashes = 2, .kinds = {Crash::kKeepAll}});
     load.run();
-    for (const std::string& violation : load.violations()) ADD_FAILURE() << "seed " << seed << ": " << violation;
+    for (const std::string& violation : load.violations())
+      ADD_FAILURE() << "seed " << seed << ": " << violation;
     EXPECT_GE(load.acknowledged(), 24);
     if (HasFailure()) return;
   }
@@ -474,25 +491,30 @@ TEST(E17, TokensOfAnotherFutureAreWorthlessInARestoredCopy) {
   const auto task = task_of(world);
   auto commands = completion(task.task_token());
   add_activity(commands, "a", seconds(100));
-  ASSERT_TRUE(world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", commands));
-  const auto activity = answer_of<wfs::PollActivityTaskQueueResponse>(*world.start("PollActivityTaskQueue", activity_poll()));
+  ASSERT_TRUE(
+      world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", commands));
+  const auto activity =
+      answer_of<wfs::PollActivityTaskQueueResponse>(*world.start("PollActivityTaskQueue", activity_poll()));
   ASSERT_FALSE(activity.task_token().empty());
 
   World restored({.local = true, .seed = 9, .start = world.clock.now(), .lives = 50, .disk = copy});
   // The same events with the same ids happen again, for other workers.
   auto again = completion(task_of(restored).task_token());
   add_activity(again, "a", seconds(100));
-  const auto old_task = restored.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", commands);
+  const auto old_task =
+      restored.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", commands);
   ASSERT_FALSE(old_task);
   EXPECT_EQ(old_task.error().code, Code::kNotFound);
-  ASSERT_TRUE(restored.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", again));
-  const auto other =
-      answer_of<wfs::PollActivityTaskQueueResponse>(*restored.start("PollActivityTaskQueue", activity_poll()));
+  ASSERT_TRUE(
+      restored.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", again));
+  const auto other = answer_of<wfs::PollActivityTaskQueueResponse>(
+      *restored.start("PollActivityTaskQueue", activity_poll()));
   ASSERT_FALSE(other.task_token().empty());
   wfs::RespondActivityTaskCompletedRequest done;
   done.set_namespace_("default");
   done.set_task_token(activity.task_token());
-  const auto old_activity = restored.call<wfs::RespondActivityTaskCompletedResponse>("RespondActivityTaskCompleted", done);
+  const auto old_activity =
+      restored.call<wfs::RespondActivityTaskCompletedResponse>("RespondActivityTaskCompleted", done);
   ASSERT_FALSE(old_activity);
   EXPECT_EQ(old_activity.error().code, Code::kNotFound);
   done.set_task_token(other.task_token());

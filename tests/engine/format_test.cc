@@ -23,7 +23,7 @@ TEST(E14, TheDirectoryOfFormat1LoadsToTheSameState) {
   const auto disk = load_directory(ENGINE_TESTDATA "/format-1");
   {
     World world({.local = true, .start = kGoldenTime, .lives = 10, .disk = disk});
-    EXPECT_GT(world.any_store().cursor(), 0u);                    // some of it comes from the projection,
+    EXPECT_GT(world.any_store().cursor(), 0u);                        // some of it comes from the projection,
     EXPECT_GT(world.any_store().statistics().unprojected_bytes, 0u);  // some from the log
     EXPECT_EQ(golden_digest(world), frozen_digest());
     world.advance(seconds(3));  // written behind, by the present version
@@ -34,12 +34,16 @@ TEST(E14, TheDirectoryOfFormat1LoadsToTheSameState) {
 }
 
 TEST(E14, TheDirectoryOfFormat1GoesOn) {
-  World world({.local = true, .start = kGoldenTime, .lives = 10, .disk = load_directory(ENGINE_TESTDATA "/format-1")});
+  World world({.local = true,
+               .start = kGoldenTime,
+               .lives = 10,
+               .disk = load_directory(ENGINE_TESTDATA "/format-1")});
   // The timer of a day, and the activity that nobody completes, end in their time.
   world.advance(std::chrono::hours(25));
   const auto timer = history_types(world, "golden-1");
   EXPECT_NE(std::ranges::find(timer, enums::EVENT_TYPE_TIMER_FIRED), timer.end());
-  ASSERT_TRUE(world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("new")));
+  ASSERT_TRUE(
+      world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("new")));
 }
 
 TEST(E14, ARecordOfAnUnknownTypeStopsTheStartAndIsNamed) {
@@ -66,19 +70,21 @@ TEST(E14, TimeDoesNotGoBackForAnIdWhenTheClockDoes) {
   const base::Time late{seconds(1'700'000'000)};
   {
     World world({.local = true, .start = late});
-    ASSERT_TRUE(world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("id")));
+    ASSERT_TRUE(
+        world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request("id")));
     disk = world.disk().copy(1);
   }
   disk->crash(base::Crash::kDropUnsynced);
   World world({.local = true, .start = late - std::chrono::hours(1), .lives = 1, .disk = disk});
-  ASSERT_TRUE(world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", signal_request("id", "s")));
+  ASSERT_TRUE(
+      world.call<wfs::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", signal_request("id", "s")));
   const auto task = world.call<wfs::PollWorkflowTaskQueueResponse>("PollWorkflowTaskQueue", poll_request());
   ASSERT_TRUE(task && !task->task_token().empty());
   auto done = completion(task->task_token());
   add_completion(done);
   ASSERT_TRUE(world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", done));
-  const auto response =
-      world.call<wfs::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", history_request("id"));
+  const auto response = world.call<wfs::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory",
+                                                                             history_request("id"));
   ASSERT_TRUE(response);
   ASSERT_EQ(response->history().events_size(), 6);
   for (const auto& event : response->history().events())

@@ -16,7 +16,9 @@ namespace {
 
 constexpr int kIds = 12;
 
-std::string id_of(int n) { return "golden-" + std::to_string(n); }
+std::string id_of(int n) {
+  return "golden-" + std::to_string(n);
+}
 
 wfs::PollWorkflowTaskQueueResponse next_task(World& world) {
   const auto task = world.call<wfs::PollWorkflowTaskQueueResponse>("PollWorkflowTaskQueue", poll_request());
@@ -73,12 +75,15 @@ void live_half(World& world, int first, int end) {
                                                     first_commands(next_task(world).task_token(), n));
     if (n % 6 > 1) continue;
     // A signal, buffered or not, and a task that a worker holds.
-    must<wfs::SignalWorkflowExecutionResponse>(world, "SignalWorkflowExecution", signal_request(id_of(n), "s1"));
+    must<wfs::SignalWorkflowExecutionResponse>(world, "SignalWorkflowExecution",
+                                               signal_request(id_of(n), "s1"));
     const auto held = next_task(world);
     CHECK(held.workflow_execution().workflow_id() == id_of(n));
-    must<wfs::SignalWorkflowExecutionResponse>(world, "SignalWorkflowExecution", signal_request(id_of(n), "s2"));
+    must<wfs::SignalWorkflowExecutionResponse>(world, "SignalWorkflowExecution",
+                                               signal_request(id_of(n), "s2"));
     if (n % 2 == 0) {
-      const auto activity = world.call<wfs::PollActivityTaskQueueResponse>("PollActivityTaskQueue", activity_poll());
+      const auto activity =
+          world.call<wfs::PollActivityTaskQueueResponse>("PollActivityTaskQueue", activity_poll());
       CHECK(activity && !activity->task_token().empty());
       wfs::RecordActivityTaskHeartbeatRequest heartbeat;
       heartbeat.set_namespace_("default");
@@ -102,16 +107,17 @@ std::string hash_of(const std::string& text) {
 std::string text_of(const wfs::DescribeWorkflowExecutionResponse& described) {
   const auto& info = described.workflow_execution_info();
   std::ostringstream out;
-  out << info.execution().workflow_id() << ' ' << info.execution().run_id() << ' ' << info.first_run_id() << ' '
-      << info.type().name() << ' ' << info.status() << ' ' << info.task_queue() << ' ' << info.history_length() << ' '
-      << info.start_time().seconds() << ' ' << info.close_time().seconds() << ' ' << info.close_time().nanos() << '\n';
+  out << info.execution().workflow_id() << ' ' << info.execution().run_id() << ' ' << info.first_run_id()
+      << ' ' << info.type().name() << ' ' << info.status() << ' ' << info.task_queue() << ' '
+      << info.history_length() << ' ' << info.start_time().seconds() << ' ' << info.close_time().seconds()
+      << ' ' << info.close_time().nanos() << '\n';
   const auto& fields = info.memo().fields();
   for (const auto& [key, value] :
        std::map<std::string, temporal::api::common::v1::Payload>(fields.begin(), fields.end()))
     out << "memo " << key << ' ' << value.data() << '\n';
   for (const auto& activity : described.pending_activities()) {
-    out << "activity " << activity.activity_id() << ' ' << activity.state() << ' ' << activity.attempt() << ' '
-        << activity.last_started_time().seconds() << ' ' << activity.last_worker_identity();
+    out << "activity " << activity.activity_id() << ' ' << activity.state() << ' ' << activity.attempt()
+        << ' ' << activity.last_started_time().seconds() << ' ' << activity.last_worker_identity();
     for (const auto& detail : activity.heartbeat_details().payloads()) out << ' ' << detail.data();
     out << '\n';
   }
@@ -121,7 +127,8 @@ std::string text_of(const wfs::DescribeWorkflowExecutionResponse& described) {
   const auto& infos = described.workflow_extended_info().request_id_infos();
   for (const auto& [id, request] :
        std::map<std::string, temporal::api::workflow::v1::RequestIdInfo>(infos.begin(), infos.end()))
-    out << "request " << id << ' ' << request.event_type() << ' ' << request.event_id() << ' ' << request.buffered() << '\n';
+    out << "request " << id << ' ' << request.event_type() << ' ' << request.event_id() << ' '
+        << request.buffered() << '\n';
   return out.str();
 }
 
@@ -178,17 +185,19 @@ void live_golden_life(World& world) {
 std::string golden_digest(World& world) {
   std::string text;
   for (int n = 0; n < kIds; ++n) {
-    const auto described =
-        world.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution", describe_request(id_of(n)));
+    const auto described = world.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution",
+                                                                              describe_request(id_of(n)));
     if (!described) return "no " + id_of(n) + ": " + described.error().message;
     text += text_of(*described);
     const auto& info = described->workflow_execution_info();
     text += history_of(world, id_of(n), info.first_run_id());
-    if (info.first_run_id() != info.execution().run_id()) text += history_of(world, id_of(n), info.execution().run_id());
+    if (info.first_run_id() != info.execution().run_id())
+      text += history_of(world, id_of(n), info.execution().run_id());
   }
   text += listing_of(world);
   for (const char* name : {"default", "golden"}) text += namespace_of(world, name);
-  if (const char* path = std::getenv("GOLDEN_DIRECTORY_TEXT")) std::ofstream(path) << text;  // to see what differs
+  // to see what differs
+  if (const char* path = std::getenv("GOLDEN_DIRECTORY_TEXT")) std::ofstream(path) << text;
   return hash_of(text);
 }
 

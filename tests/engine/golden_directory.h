@@ -12,7 +12,8 @@
 
 namespace perdure::engine {
 
-inline constexpr base::Time kGoldenTime{std::chrono::milliseconds(1'700'000'002'200)};  // when the directory was left
+// when the directory was left
+inline constexpr base::Time kGoldenTime{std::chrono::milliseconds(1'700'000'002'200)};
 
 // Lives a life that leaves something of everything behind: in the projection, and in the log above it.
 void live_golden_life(World& world);

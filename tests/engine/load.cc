@@ -12,7 +12,9 @@ using temporal::api::history::v1::HistoryEvent;
 constexpr int kPolls = 3;
 constexpr const char* kSink = "sink";
 
-std::string name_of(int signal) { return "signal-" + std::to_string(signal); }
+std::string name_of(int signal) {
+  return "signal-" + std::to_string(signal);
+}
 
 std::string text_of(const base::Result<std::string>& answer) {
   return answer ? "OK" : std::to_string(static_cast<int>(answer.error().code)) + " " + answer.error().message;
@@ -20,8 +22,8 @@ std::string text_of(const base::Result<std::string>& answer) {
 
 // An answer that says nothing about executions: the server is going down, or the caller should come back.
 bool says_nothing(const base::Result<std::string>& answer) {
-  return !answer &&
-         (answer.error().code == base::Code::kUnavailable || answer.error().code == base::Code::kResourceExhausted);
+  return !answer && (answer.error().code == base::Code::kUnavailable ||
+                     answer.error().code == base::Code::kResourceExhausted);
 }
 
 // Events of a workflow task in flight may be shown before they are in the history; the oracle leaves them out.
@@ -175,7 +177,8 @@ void Load::start_workflow(Workflow& workflow) {
 }
 
 void Load::signal_workflow(Workflow& workflow, int signal) {
-  if (!workflow.started || workflow.signalled.contains(signal) || !workflow.signalling.insert(signal).second) return;
+  if (!workflow.started || workflow.signalled.contains(signal) || !workflow.signalling.insert(signal).second)
+    return;
   auto request = signal_request(workflow.id, workflow.id + name_of(signal));
   request.set_signal_name(name_of(signal));
   issue(
@@ -225,7 +228,8 @@ void Load::read(Workflow& workflow) {
           if (!answer) return violated("history of " + workflow.id + ": " + text_of(answer));
           wfs::GetWorkflowExecutionHistoryResponse response;
           response.ParseFromString(*answer);
-          if (settled(response.history()).size() < known) violated("history of " + workflow.id + " became shorter");
+          if (settled(response.history()).size() < known)
+            violated("history of " + workflow.id + " became shorter");
           saw(workflow.run_id, response.history());
         });
 }
@@ -320,7 +324,8 @@ void Load::respond() {
   pending.call = std::make_shared<ClientCall>(task.request, world_.clock.now() + seconds(20));
   pending.answered = [this, task](const base::Result<std::string>& answer) {
     // Late, or a signal came between: the task comes again.
-    if (!answer && answer.error().code != base::Code::kNotFound && answer.error().code != base::Code::kInvalidArgument)
+    if (!answer && answer.error().code != base::Code::kNotFound &&
+        answer.error().code != base::Code::kInvalidArgument)
       violated(task.method + ": " + text_of(answer));
   };
   pending.lost = [this, task] { held_.push_back(task); };
@@ -352,7 +357,8 @@ void Load::run() {
     step();
     if (random_.below(3) == 0) world_.scheduler.run_until_idle();
     if (random_.below(6) == 0) world_.advance(milliseconds(random_.below(1500)));
-    if (static_cast<int>(random_.below(static_cast<std::uint64_t>(options_.steps))) < options_.crashes) crash();
+    if (static_cast<int>(random_.below(static_cast<std::uint64_t>(options_.steps))) < options_.crashes)
+      crash();
   }
   if (!dead_) finish();
   if (!dead_) verify();
@@ -383,13 +389,14 @@ void Load::finish() {
     world_.advance(milliseconds(200));
     collect();
     if (n % 10 != 0) continue;
-    const bool all_started = std::ranges::all_of(workflows_, [](const auto& each) { return each.second.started; });
+    const bool all_started =
+        std::ranges::all_of(workflows_, [](const auto& each) { return each.second.started; });
     const auto count = world_.call<wfs::CountWorkflowExecutionsResponse>("CountWorkflowExecutions", running);
     if (all_started && count && count->count() == 1) return;  // the sink
   }
   for (const auto& [id, workflow] : workflows_) {
-    const auto described =
-        world_.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution", describe_request(id));
+    const auto described = world_.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution",
+                                                                               describe_request(id));
     if (!described) {
       violated(id + " is not there: " + described.error().message);
     } else if (described->workflow_execution_info().status() == enums::WORKFLOW_EXECUTION_STATUS_RUNNING) {
@@ -399,7 +406,8 @@ void Load::finish() {
   violated("not everything ends");
 }
 
-void Load::check_history(const Workflow& workflow, const std::string& run_id, bool continued, History* whole) {
+void Load::check_history(const Workflow& workflow, const std::string& run_id, bool continued,
+                         History* whole) {
   auto request = history_request(workflow.id);
   request.mutable_execution()->set_run_id(run_id);
   const auto response =
@@ -410,7 +418,8 @@ void Load::check_history(const Workflow& workflow, const std::string& run_id, bo
   *whole = history;
   int closing = 0;
   for (int i = 0; i < history.events_size(); ++i) {
-    if (history.events(i).event_id() != i + 1) return violated(workflow.id + " has a gap at " + std::to_string(i + 1));
+    if (history.events(i).event_id() != i + 1)
+      return violated(workflow.id + " has a gap at " + std::to_string(i + 1));
     closing += closes(history.events(i).event_type());
   }
   if (closing != 1) violated(workflow.id + " has " + std::to_string(closing) + " closes");
@@ -431,7 +440,8 @@ void Load::verify(const Workflow& workflow) {
       return event.event_type() == enums::EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED &&
              event.workflow_execution_signaled_event_attributes().signal_name() == name_of(signal);
     });
-    if (named != 1) violated(workflow.id + " has " + name_of(signal) + " " + std::to_string(named) + " times");
+    if (named != 1)
+      violated(workflow.id + " has " + name_of(signal) + " " + std::to_string(named) + " times");
   }
   if (!continues || history.events_size() == 0) return;
   const std::string next = history.events(history.events_size() - 1)
@@ -443,14 +453,14 @@ void Load::verify(const Workflow& workflow) {
 void Load::verify() {
   for (auto& [id, workflow] : workflows_) {
     if (!workflow.run_id.empty()) continue;
-    const auto described =
-        world_.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution", describe_request(id));
+    const auto described = world_.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution",
+                                                                               describe_request(id));
     if (described) workflow.run_id = described->workflow_execution_info().first_run_id();
   }
   for (const auto& [id, workflow] : workflows_) verify(workflow);
   History sink;
-  const auto response =
-      world_.call<wfs::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", history_request(kSink));
+  const auto response = world_.call<wfs::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory",
+                                                                              history_request(kSink));
   if (!response) return violated("the sink is lost: " + response.error().message);
   for (const auto& [id, workflow] : workflows_) {
     const auto told = std::ranges::count_if(response->history().events(), [&](const HistoryEvent& event) {

@@ -46,9 +46,9 @@ class Load {
   struct Workflow {
     std::string id;
     Program program{};
-    int signals = 0;               // it waits for that many
+    int signals = 0;  // it waits for that many
     bool starting = false, started = false;
-    std::string run_id;            // as acknowledged
+    std::string run_id;  // as acknowledged
     std::set<int> signalling, signalled;
   };
   using Answered = std::function<void(const base::Result<std::string>&)>;
@@ -96,7 +96,7 @@ class Load {
   std::map<std::string, std::vector<std::string>> seen_;  // by run: the longest history that was shown
   std::vector<std::string> violations_;
   int acknowledged_ = 0, crashes_ = 0, lost_calls_ = 0;
-  bool dead_ = false;                                     // the server does not start any more
+  bool dead_ = false;  // the server does not start any more
 };
 
 }  // namespace perdure::engine

@@ -14,7 +14,8 @@ int main(int count, char** arguments) {
   const std::string folder = arguments[1];
   World world({.local = true, .segment_bytes = 32 << 10, .checkpoint_bytes = 1});
   live_golden_life(world);
-  if (world.clock.now() != kGoldenTime) return 1;  // the directory would be loaded at another time than it was left
+  // the directory would be loaded at another time than it was left
+  if (world.clock.now() != kGoldenTime) return 1;
   const std::string digest = golden_digest(world);
   world.die(perdure::base::Crash::kKeepAll);
   save_directory(world.disk(), folder);

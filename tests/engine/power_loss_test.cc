@@ -19,8 +19,8 @@ struct Sum {
   int acknowledged = 0, crashes = 0, lost_calls = 0;
 };
 
-void expect_all_right(const WorldOptions& world_options, std::uint64_t first_seed, std::uint64_t seeds, LoadOptions options,
-                      Sum& sum) {
+void expect_all_right(const WorldOptions& world_options, std::uint64_t first_seed, std::uint64_t seeds,
+                      LoadOptions options, Sum& sum) {
   for (std::uint64_t seed = first_seed; seed < first_seed + seeds; ++seed) {
     WorldOptions own = world_options;
     own.seed = options.seed = seed;
@@ -65,7 +65,9 @@ class LyingFile : public base::File {
   base::Result<std::size_t> read_into(std::uint64_t offset, std::span<char> out) override {
     return file_->read_into(offset, out);
   }
-  base::Status write(std::uint64_t offset, std::string_view bytes) override { return file_->write(offset, bytes); }
+  base::Status write(std::uint64_t offset, std::string_view bytes) override {
+    return file_->write(offset, bytes);
+  }
   base::Status sync() override { return lie_ == Lie::kFileSync ? base::Status() : file_->sync(); }
   void sync_then(std::move_only_function<void(base::Status)> done) override {
     if (lie_ != Lie::kDirectorySync) return done({});
@@ -88,17 +90,25 @@ class LyingDisk : public base::Disk {
     TRY(auto file, disk_.open(path, mode));
     return std::make_unique<LyingFile>(std::move(file), lie_);
   }
-  base::Result<std::vector<std::string>> list(const std::string& directory) override { return disk_.list(directory); }
+  base::Result<std::vector<std::string>> list(const std::string& directory) override {
+    return disk_.list(directory);
+  }
   bool exists(const std::string& path) override { return disk_.exists(path); }
   base::Status make_directory(const std::string& path) override { return disk_.make_directory(path); }
-  base::Status rename(const std::string& from, const std::string& to) override { return disk_.rename(from, to); }
+  base::Status rename(const std::string& from, const std::string& to) override {
+    return disk_.rename(from, to);
+  }
   base::Status remove(const std::string& path) override { return disk_.remove(path); }
   base::Status sync_directory(const std::string& path) override {
     return lie_ == Lie::kDirectorySync ? base::Status() : disk_.sync_directory(path);
   }
-  base::Result<std::unique_ptr<base::File>> lock(const std::string& path) override { return disk_.lock(path); }
+  base::Result<std::unique_ptr<base::File>> lock(const std::string& path) override {
+    return disk_.lock(path);
+  }
   base::Result<std::uint64_t> free_bytes(const std::string& path) override { return disk_.free_bytes(path); }
-  std::string network_file_system(const std::string& path) override { return disk_.network_file_system(path); }
+  std::string network_file_system(const std::string& path) override {
+    return disk_.network_file_system(path);
+  }
   void pause(base::Duration) override {}
 
  private:
@@ -120,8 +130,12 @@ int seeds_that_notice(Lie lie, int seeds) {
 }
 
 // Every seed must notice: it is the same load that passes above.
-TEST(PowerLoss, E9_AServerThatSkipsTheSyncOfItsGroupsIsCaught) { EXPECT_EQ(seeds_that_notice(Lie::kGroupSync, 5), 5); }
-TEST(PowerLoss, E9_AServerThatSkipsEverySyncIsCaught) { EXPECT_EQ(seeds_that_notice(Lie::kFileSync, 5), 5); }
+TEST(PowerLoss, E9_AServerThatSkipsTheSyncOfItsGroupsIsCaught) {
+  EXPECT_EQ(seeds_that_notice(Lie::kGroupSync, 5), 5);
+}
+TEST(PowerLoss, E9_AServerThatSkipsEverySyncIsCaught) {
+  EXPECT_EQ(seeds_that_notice(Lie::kFileSync, 5), 5);
+}
 TEST(PowerLoss, E9_AServerThatSkipsTheSyncOfDirectoriesIsCaught) {
   EXPECT_EQ(seeds_that_notice(Lie::kDirectorySync, 5), 5);
 }

@@ -23,7 +23,8 @@ base::Result<wfs::StartWorkflowExecutionResponse> start(World& world, const std:
   return world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", request);
 }
 
-base::Result<wfs::DescribeWorkflowExecutionResponse> describe(World& world, const std::string& id, const std::string& run = {}) {
+base::Result<wfs::DescribeWorkflowExecutionResponse> describe(World& world, const std::string& id,
+                                                              const std::string& run = {}) {
   wfs::DescribeWorkflowExecutionRequest request;
   request.set_namespace_("default");
   request.mutable_execution()->set_workflow_id(id);
@@ -31,7 +32,8 @@ base::Result<wfs::DescribeWorkflowExecutionResponse> describe(World& world, cons
   return world.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution", request);
 }
 
-base::Result<wfs::SignalWorkflowExecutionResponse> signal(World& world, const std::string& id, const std::string& request_id) {
+base::Result<wfs::SignalWorkflowExecutionResponse> signal(World& world, const std::string& id,
+                                                          const std::string& request_id) {
   wfs::SignalWorkflowExecutionRequest request;
   request.set_namespace_("default");
   request.mutable_workflow_execution()->set_workflow_id(id);
@@ -52,7 +54,8 @@ int history_length(World& world, const std::string& id, const std::string& run =
   request.set_namespace_("default");
   request.mutable_execution()->set_workflow_id(id);
   request.mutable_execution()->set_run_id(run);
-  const auto response = world.call<wfs::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", request);
+  const auto response =
+      world.call<wfs::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", request);
   EXPECT_TRUE(response) << (response ? "" : response.error().message);
   return response ? response->history().events_size() : -1;
 }
@@ -119,7 +122,9 @@ const std::vector<std::pair<const char*, Spoil>> kImpossible = {
        record.mutable_progress()->set_status(1);
      }},
     {"a record of runs, of no run",
-     [](pb::UnitRecords& records, const std::string&) { records.add_records()->set_remove_timer("nothing"); }},
+     [](pb::UnitRecords& records, const std::string&) {
+       records.add_records()->set_remove_timer("nothing");
+     }},
 };
 
 class E12Planted : public testing::TestWithParam<std::size_t> {};
@@ -262,7 +267,8 @@ TEST(E12, TasksOfAQuarantinedIdAreNotDispatched) {
 int remembered(World& world, const std::string& id) {
   world.advance(seconds(3));  // projected
   pb::Records head;
-  EXPECT_TRUE(head.ParseFromString(world.content().units.at({namespace_id(world), store::Kind::kWorkflow, id}).head));
+  EXPECT_TRUE(
+      head.ParseFromString(world.content().units.at({namespace_id(world), store::Kind::kWorkflow, id}).head));
   return static_cast<int>(std::count_if(head.records().begin(), head.records().end(),
                                         [](const pb::Record& record) { return record.has_received(); }));
 }

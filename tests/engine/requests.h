@@ -16,7 +16,8 @@ namespace wfs = temporal::api::workflowservice::v1;
 namespace enums = temporal::api::enums::v1;
 using std::chrono::seconds;
 
-inline wfs::StartWorkflowExecutionRequest start_request(const std::string& id, const std::string& queue = "tq") {
+inline wfs::StartWorkflowExecutionRequest start_request(const std::string& id,
+                                                        const std::string& queue = "tq") {
   wfs::StartWorkflowExecutionRequest request;
   request.set_namespace_("default");
   request.set_workflow_id(id);
@@ -26,7 +27,8 @@ inline wfs::StartWorkflowExecutionRequest start_request(const std::string& id, c
   return request;
 }
 
-inline wfs::SignalWorkflowExecutionRequest signal_request(const std::string& id, const std::string& request_id) {
+inline wfs::SignalWorkflowExecutionRequest signal_request(const std::string& id,
+                                                          const std::string& request_id) {
   wfs::SignalWorkflowExecutionRequest request;
   request.set_namespace_("default");
   request.mutable_workflow_execution()->set_workflow_id(id);
@@ -76,7 +78,7 @@ inline wfs::RespondWorkflowTaskCompletedRequest completion(const std::string& to
 }
 
 inline void add_activity(wfs::RespondWorkflowTaskCompletedRequest& request, const std::string& id,
-                  seconds start_to_close) {
+                         seconds start_to_close) {
   auto& command = *request.add_commands();
   command.set_command_type(enums::COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK);
   auto& attributes = *command.mutable_schedule_activity_task_command_attributes();
@@ -92,7 +94,8 @@ inline void add_completion(wfs::RespondWorkflowTaskCompletedRequest& request) {
   command.mutable_complete_workflow_execution_command_attributes();
 }
 
-inline void add_external_signal(wfs::RespondWorkflowTaskCompletedRequest& request, const std::string& target) {
+inline void add_external_signal(wfs::RespondWorkflowTaskCompletedRequest& request,
+                                const std::string& target) {
   auto& command = *request.add_commands();
   command.set_command_type(enums::COMMAND_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION);
   auto& attributes = *command.mutable_signal_external_workflow_execution_command_attributes();

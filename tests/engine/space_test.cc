@@ -29,8 +29,8 @@ wfs::StartWorkflowExecutionRequest start_request(const std::string& id, std::siz
 }
 
 base::Status start(World& world, const std::string& id, std::size_t input_bytes = 0) {
-  const auto response =
-      world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution", start_request(id, input_bytes));
+  const auto response = world.call<wfs::StartWorkflowExecutionResponse>("StartWorkflowExecution",
+                                                                        start_request(id, input_bytes));
   if (!response) return std::unexpected(response.error());
   return {};
 }
@@ -75,7 +75,8 @@ std::string complete_next(World& world, std::size_t result_bytes = 0) {
   command.set_command_type(enums::COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION);
   auto& result = *command.mutable_complete_workflow_execution_command_attributes()->mutable_result();
   if (result_bytes > 0) result.add_payloads()->set_data(std::string(result_bytes, 'x'));
-  const auto done = world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", request);
+  const auto done =
+      world.call<wfs::RespondWorkflowTaskCompletedResponse>("RespondWorkflowTaskCompleted", request);
   EXPECT_TRUE(done) << (done ? "" : done.error().message);
   return done ? task->workflow_execution().workflow_id() : "";
 }
@@ -115,8 +116,8 @@ TEST(E11, ADatabaseThatStandsStillStopsNewWorkThenEverything) {
   for (; completed < started - 1 && world.any_store().statistics().unprojected_bytes < 4 * kMiB; ++completed)
     ASSERT_NE(complete_next(world, 96 << 10), "") << completed;
   ASSERT_GT(completed, 20);
-  const auto described =
-      world.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution", describe_request("w-0"));
+  const auto described = world.call<wfs::DescribeWorkflowExecutionResponse>("DescribeWorkflowExecution",
+                                                                            describe_request("w-0"));
   ASSERT_FALSE(described);
   EXPECT_EQ(described.error().code, base::Code::kResourceExhausted);
   world.projection().go_on();

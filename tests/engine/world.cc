@@ -19,7 +19,8 @@ bool StallingExecutor::post(base::Lane lane, std::size_t bytes, base::Task task)
   return true;
 }
 
-World::World(WorldOptions options) : clock(options.start), options_(std::move(options)), life_(options_.lives) {
+World::World(WorldOptions options)
+    : clock(options.start), options_(std::move(options)), life_(options_.lives) {
   if (options_.local) {
     disk_ = options_.disk ? options_.disk : std::make_shared<base::SimDisk>(options_.seed);
     if (options_.wrap) wrapped_ = options_.wrap(*disk_);
@@ -40,7 +41,9 @@ World::World(WorldOptions options) : clock(options.start), options_(std::move(op
   }
 }
 
-World::~World() { die(base::Crash::kKeepAll); }
+World::~World() {
+  die(base::Crash::kKeepAll);
+}
 
 base::Status World::open_store() {
   if (!options_.local) {
@@ -65,7 +68,9 @@ base::Status World::open_store() {
   return {};
 }
 
-base::Status World::begin() { return begun_ = begin_life(); }
+base::Status World::begin() {
+  return begun_ = begin_life();
+}
 
 base::Status World::begin_life() {
   ++life_;
@@ -95,7 +100,9 @@ base::Status World::begin_life() {
   return *ready;
 }
 
-void World::plant(std::string group) { content_->groups[++content_->last] = std::move(group); }
+void World::plant(std::string group) {
+  content_->groups[++content_->last] = std::move(group);
+}
 
 void World::crash_and_plant(std::string group) {
   plant(std::move(group));

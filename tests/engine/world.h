@@ -49,7 +49,9 @@ class StallingExecutor : public base::Executor {
   void go_on();
   bool post(base::Lane lane, std::size_t bytes, base::Task task) override;
   bool is_current() const override { return inner_->is_current(); }
-  base::TimerId call_at(base::Time when, base::Task task) override { return inner_->call_at(when, std::move(task)); }
+  base::TimerId call_at(base::Time when, base::Task task) override {
+    return inner_->call_at(when, std::move(task));
+  }
   void cancel(base::TimerId timer) override { inner_->cancel(timer); }
   void run_and_wait(base::Task task) override { inner_->run_and_wait(std::move(task)); }
   void set_end_of_turn(std::function<void()> hook) override { inner_->set_end_of_turn(std::move(hook)); }
@@ -63,23 +65,25 @@ class StallingExecutor : public base::Executor {
 };
 
 struct WorldOptions {
-  bool local = false;                  // log and SQLite on a SimDisk; otherwise the memory store
-  std::uint64_t seed = 1;              // of the disk's crashes
-  int loops = 1;                       // executors of history and matching
-  base::ExecutorLimits mailbox;        // of each of them
+  bool local = false;                   // log and SQLite on a SimDisk; otherwise the memory store
+  std::uint64_t seed = 1;               // of the disk's crashes
+  int loops = 1;                        // executors of history and matching
+  base::ExecutorLimits mailbox;         // of each of them
   std::size_t cache_bytes = 256 << 20;  // of loaded executions
-  std::uint64_t refuse_bytes = 256 << 20, replay_bytes = 28 << 20;  // as history::HistoryOptions
+  std::uint64_t refuse_bytes = 256 << 20, replay_bytes = 28 << 20;     // as history::HistoryOptions
   base::Time start = base::Time(std::chrono::seconds(1'700'000'000));  // of the clock
-  std::uint64_t lives = 0;             // process lives before, on the same store
+  std::uint64_t lives = 0;              // process lives before, on the same store
   std::shared_ptr<base::SimDisk> disk;  // with what is on it; absent: a new one
-  bool may_refuse = false;             // the first start may be refused, see begun(); otherwise it must succeed
+  // the first start may be refused, see begun(); otherwise it must succeed
+  bool may_refuse = false;
   std::size_t segment_bytes = 64 << 10;
   std::uint64_t checkpoint_bytes = 256 << 10;
   store::local::SpaceLimits space{.ballast_bytes = 0, .low_mark = 0, .critical_mark = 0};
   base::Duration retention = std::chrono::hours(24);  // of the namespace `default`
   std::function<std::string(std::size_t)> secure_bytes = base::secure_bytes;
   // Makes the store of a world that is not local; absent: the memory store.
-  std::function<std::unique_ptr<store::MemoryStore>(base::Executor&, std::shared_ptr<store::MemoryContent>)> make_memory;
+  std::function<std::unique_ptr<store::MemoryStore>(base::Executor&, std::shared_ptr<store::MemoryContent>)>
+      make_memory;
   // What the store sees of the disk (a test's wrapper); absent: the disk itself.
   std::function<std::unique_ptr<base::Disk>(base::SimDisk&)> wrap;
 };
@@ -89,7 +93,7 @@ class World {
   explicit World(WorldOptions options = {});
   ~World();
 
-  base::ManualClock clock;             // destroyed last
+  base::ManualClock clock;  // destroyed last
   base::SimScheduler scheduler{clock};
 
   // The table of whichever server lives now: calls go to it.
@@ -102,8 +106,8 @@ class World {
   base::SimDisk& disk() { return *disk_; }
   store::Store& any_store() { return *store_; }
   StallingExecutor& projection() { return *projection_; }  // where the local store writes its database,
-  StallingExecutor& reads() { return *reads_; }  // … where the local store reads executions,
-  StallingExecutor& lists() { return *lists_; }  // … and where List and Count are read
+  StallingExecutor& reads() { return *reads_; }            // … where the local store reads executions,
+  StallingExecutor& lists() { return *lists_; }            // … and where List and Count are read
   // Why the server's log has ended, if it has.
   const std::optional<base::Error>& fatal() const { return fatal_; }
 

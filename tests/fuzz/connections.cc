@@ -30,7 +30,9 @@ class Loop final : public base::IoLoop {
   void set_end_of_turn(std::function<void()>) override {}
   const base::Clock& clock() const override { return now; }
   std::uint64_t wakes() const override { return 0; }
-  void watch(int, std::uint32_t, std::function<void(std::uint32_t)> ready) override { ready_ = std::move(ready); }
+  void watch(int, std::uint32_t, std::function<void(std::uint32_t)> ready) override {
+    ready_ = std::move(ready);
+  }
   void change(int, std::uint32_t events) override { events_ = events; }
   void unwatch(int) override { ready_ = nullptr; }
 
@@ -55,7 +57,8 @@ struct Methods {
   Methods() {
     add("Echo", [](const std::shared_ptr<Call>& call) { call->finish(std::string(call->request())); });
     add("Fail", [](const std::shared_ptr<Call>& call) {
-      call->finish(std::unexpected(base::Error{base::Code::kNotFound, "no\n\xc3\xa9%", "\x0a\x03t/x\x12\x01z"}));
+      call->finish(
+          std::unexpected(base::Error{base::Code::kNotFound, "no\n\xc3\xa9%", "\x0a\x03t/x\x12\x01z"}));
     });
     add("Much", [](const std::shared_ptr<Call>& call) { call->finish(std::string(300 << 10, 'x')); });
     add("Wait", [this](const std::shared_ptr<Call>& call) {
@@ -77,8 +80,11 @@ std::shared_ptr<frontend::GrpcDoorState> door(const Methods& methods) {
   frontend::GrpcDoorOptions options;
   options.max_message_bytes = 64 << 10;
   options.max_calls = 8;
-  std::shared_ptr<frontend::GrpcDoorState> state(new frontend::GrpcDoorState{
-      .methods = methods.table, .options = options, .services = {"s", std::string(frontend::kHealthService)}, .health = {}});
+  std::shared_ptr<frontend::GrpcDoorState> state(
+      new frontend::GrpcDoorState{.methods = methods.table,
+                                  .options = options,
+                                  .services = {"s", std::string(frontend::kHealthService)},
+                                  .health = {}});
   state->health = {std::string(frontend::kHealthCheck), frontend::Policy::kPublic, frontend::RateClass::kNone,
                    [services = state->services](const std::shared_ptr<Call>& call) {
                      call->finish(frontend::check_health(call->request(), services));

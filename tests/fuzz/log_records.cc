@@ -26,7 +26,8 @@ constexpr std::size_t kGroupHead = 2;
 
 // A header that is good, then what was given from the place of the first block on.
 std::string segment(std::string_view blocks) {
-  const local::SegmentHeader header{.store_id = 1, .number = 1, .salt = 5, .first = 1, .durable = 0, .file_bytes = 0};
+  const local::SegmentHeader header{
+      .store_id = 1, .number = 1, .salt = 5, .first = 1, .durable = 0, .file_bytes = 0};
   std::string bytes = local::encode(header);
   bytes.resize(local::kFirstBlock);
   return bytes.append(blocks);
@@ -135,9 +136,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return 0;
 }
 
-extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most) __attribute__((weak));
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed);
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed) {
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most)
+    __attribute__((weak));
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
+                                               unsigned seed);
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
+                                               unsigned seed) {
   if (size < fuzz::kGroupHead || data[0] % 3 != 2) {
     return LLVMFuzzerMutate != nullptr ? LLVMFuzzerMutate(data, size, most) : size;
   }

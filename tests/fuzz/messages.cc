@@ -31,7 +31,8 @@ void fill_in_texts(Message& message, const FieldDescriptor& field, const Names& 
     return found == names.end() ? nullptr : &found->second;
   };
   if (!field.is_repeated()) {
-    if (const auto* name = meant(reflection.GetString(message, &field))) reflection.SetString(&message, &field, *name);
+    if (const auto* name = meant(reflection.GetString(message, &field)))
+      reflection.SetString(&message, &field, *name);
     return;
   }
   for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
@@ -61,14 +62,16 @@ void fill_in(Message& message, const Names& names) {
 }
 
 std::unique_ptr<Message> make_message(const google::protobuf::Descriptor& type) {
-  return std::unique_ptr<Message>(google::protobuf::MessageFactory::generated_factory()->GetPrototype(&type)->New());
+  return std::unique_ptr<Message>(
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(&type)->New());
 }
 
 std::string changed(const google::protobuf::Descriptor& type, std::string_view bytes, std::uint64_t seed) {
   base::Random random(seed);
   RandomMessage maker(random, texts(), tokens());
   const auto message = make_message(type);
-  if (!message->ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size()))) return maker.damaged(std::string(bytes));
+  if (!message->ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return maker.damaged(std::string(bytes));
   if (random.below(24) == 0) {
     message->Clear();
     maker.fill(*message);
@@ -78,8 +81,8 @@ std::string changed(const google::protobuf::Descriptor& type, std::string_view b
   return random.below(16) == 0 ? maker.damaged(std::move(made)) : made;
 }
 
-std::size_t change_message(const google::protobuf::Descriptor& type, std::size_t head, std::uint8_t* data, std::size_t size,
-                           std::size_t most, std::uint64_t seed) {
+std::size_t change_message(const google::protobuf::Descriptor& type, std::size_t head, std::uint8_t* data,
+                           std::size_t size, std::size_t most, std::uint64_t seed) {
   base::Random random(seed);
   if (size < head || random.below(8) == 0) {  // the head
     if (size == 0) data[size++] = 0;
@@ -87,7 +90,8 @@ std::size_t change_message(const google::protobuf::Descriptor& type, std::size_t
     return size;
   }
   const std::string made =
-      changed(type, {reinterpret_cast<const char*>(data) + head, size - head}, random.next()).substr(0, most - head);
+      changed(type, {reinterpret_cast<const char*>(data) + head, size - head}, random.next())
+          .substr(0, most - head);
   std::memcpy(data + head, made.data(), made.size());
   return head + made.size();
 }

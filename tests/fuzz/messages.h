@@ -24,7 +24,7 @@ std::unique_ptr<google::protobuf::Message> make_message(const google::protobuf::
 std::string changed(const google::protobuf::Descriptor& type, std::string_view bytes, std::uint64_t seed);
 
 // For a target whose input is `head` bytes and then a message: what LLVMFuzzerCustomMutator returns.
-std::size_t change_message(const google::protobuf::Descriptor& type, std::size_t head, std::uint8_t* data, std::size_t size,
-                           std::size_t most, std::uint64_t seed);
+std::size_t change_message(const google::protobuf::Descriptor& type, std::size_t head, std::uint8_t* data,
+                           std::size_t size, std::size_t most, std::uint64_t seed);
 
 }  // namespace perdure::fuzz

@@ -16,7 +16,8 @@ constexpr std::uint8_t kAsItIs = 0x80, kWaits = 0x40;
 
 std::string history_token(Server& server, bool reverse, std::string_view body) {
   internal::v1::HistoryToken change;
-  if (!change.ParseFromArray(body.data(), static_cast<int>(body.size()))) return history::sign('H', body, Server::key());
+  if (!change.ParseFromArray(body.data(), static_cast<int>(body.size())))
+    return history::sign('H', body, Server::key());
   fill_in(change, server.names());
   const auto given = history::read_page_token(server.names().at(reverse ? "@reverse" : "@p"), Server::key());
   CHECK(given);
@@ -48,7 +49,8 @@ void list(Server& server, std::uint8_t head, std::string_view rest) {
   wfs::ListWorkflowExecutionsRequest request;
   request.set_namespace_("default");
   request.set_page_size(1);
-  request.set_next_page_token((head & kAsItIs) != 0 ? std::string(rest) : history::sign('V', rest, Server::key()));
+  request.set_next_page_token((head & kAsItIs) != 0 ? std::string(rest)
+                                                    : history::sign('V', rest, Server::key()));
   server.send("ListWorkflowExecutions", request);
 }
 
@@ -95,7 +97,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return 0;
 }
 
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed);
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed) {
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
+                                               unsigned seed);
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
+                                               unsigned seed) {
   return fuzz::change_message(*internal::v1::HistoryToken::descriptor(), 1, data, size, most, seed);
 }

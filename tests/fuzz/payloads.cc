@@ -24,7 +24,9 @@ struct Large {
   std::pair<std::string, std::vector<std::vector<int>>> pair;
 };
 
-Payload json(std::string_view text) { return detail::make_payload("json/plain", std::string(text)); }
+Payload json(std::string_view text) {
+  return detail::make_payload("json/plain", std::string(text));
+}
 
 // What was read is written, and read again as the same.
 template <class T>

@@ -13,7 +13,8 @@ namespace perdure::fuzz {
 class RandomMessage {
  public:
   // `texts` and `tokens`: what string and bytes fields often hold, so that requests come past the first check. All outlive this.
-  RandomMessage(base::Random& random, const std::vector<std::string>& texts, const std::vector<std::string>& tokens)
+  RandomMessage(base::Random& random, const std::vector<std::string>& texts,
+                const std::vector<std::string>& tokens)
       : random_(random), texts_(texts), tokens_(tokens) {}
 
   // Sets some of the fields, and in those that are messages some of theirs.

@@ -94,7 +94,8 @@ class RequestsFuzz : public testing::Test {
   }
 
   // A good request with up to two fields changed; false for a method that random requests do for.
-  bool nearly_good(const std::string& method, const std::string& id, google::protobuf::Message& request, base::Random& random);
+  bool nearly_good(const std::string& method, const std::string& id, google::protobuf::Message& request,
+                   base::Random& random);
 
   base::ManualClock clock;
   base::SimScheduler scheduler{clock};
@@ -106,8 +107,8 @@ class RequestsFuzz : public testing::Test {
 const Descriptor* request_of(const std::string& method) {
   const std::size_t slash = method.rfind('/'), dot = method.rfind('.');
   const std::string package = method.substr(1, dot - 1);
-  return google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(package + "." +
-                                                                                  method.substr(slash + 1) + "Request");
+  return google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(
+      package + "." + method.substr(slash + 1) + "Request");
 }
 
 enums::CommandType add_command(wfs::RespondWorkflowTaskCompletedRequest& request, std::uint64_t choice) {
@@ -122,14 +123,18 @@ enums::CommandType add_command(wfs::RespondWorkflowTaskCompletedRequest& request
       command.mutable_start_timer_command_attributes()->set_timer_id("t");
       command.mutable_start_timer_command_attributes()->mutable_start_to_fire_timeout()->set_seconds(3);
       break;
-    case enums::COMMAND_TYPE_RECORD_MARKER: command.mutable_record_marker_command_attributes()->set_marker_name("m"); break;
+    case enums::COMMAND_TYPE_RECORD_MARKER:
+      command.mutable_record_marker_command_attributes()->set_marker_name("m");
+      break;
     case enums::COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION: {
       auto& next = *command.mutable_continue_as_new_workflow_execution_command_attributes();
       next.mutable_workflow_type()->set_name("T");
       next.mutable_task_queue()->set_name("tq");
       break;
     }
-    case enums::COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION: command.mutable_complete_workflow_execution_command_attributes(); break;
+    case enums::COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION:
+      command.mutable_complete_workflow_execution_command_attributes();
+      break;
     case enums::COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION:
       command.mutable_fail_workflow_execution_command_attributes()->mutable_failure()->set_message("no");
       break;
@@ -140,28 +145,32 @@ enums::CommandType add_command(wfs::RespondWorkflowTaskCompletedRequest& request
       break;
     }
     default:
-      reflection.MutableMessage(&command,
-                                oneof->field(static_cast<int>(choice % static_cast<std::uint64_t>(oneof->field_count()))));
+      reflection.MutableMessage(
+          &command,
+          oneof->field(static_cast<int>(choice % static_cast<std::uint64_t>(oneof->field_count()))));
   }
   return type;
 }
 
-bool RequestsFuzz::nearly_good(const std::string& method, const std::string& id, google::protobuf::Message& request,
-                               base::Random& random) {
+bool RequestsFuzz::nearly_good(const std::string& method, const std::string& id,
+                               google::protobuf::Message& request, base::Random& random) {
   const auto& type = *request.GetDescriptor();
   const auto& reflection = *request.GetReflection();
   const auto set = [&](const char* field, const std::string& value) {
     if (const auto* found = type.FindFieldByName(field)) reflection.SetString(&request, found, value);
   };
-  const bool start = method.ends_with("StartWorkflowExecution") || method.ends_with("SignalWithStartWorkflowExecution");
-  const bool activity = type.FindFieldByName("task_token") != nullptr && method.find("Activity") != std::string::npos;
+  const bool start =
+      method.ends_with("StartWorkflowExecution") || method.ends_with("SignalWithStartWorkflowExecution");
+  const bool activity =
+      type.FindFieldByName("task_token") != nullptr && method.find("Activity") != std::string::npos;
   const bool by_id = method.ends_with("ById");
   set("namespace", "default");
   if (start) {
     set("workflow_id", id);
     set("request_id", id);
     set("signal_name", "s");
-    reflection.MutableMessage(&request, type.FindFieldByName("workflow_type"))->MergeFromString("\x0a\x01\x54");
+    reflection.MutableMessage(&request, type.FindFieldByName("workflow_type"))
+        ->MergeFromString("\x0a\x01\x54");
     reflection.MutableMessage(&request, type.FindFieldByName("task_queue"))->MergeFromString("\x0a\x02tq");
   } else if (auto* completion = dynamic_cast<wfs::RespondWorkflowTaskCompletedRequest*>(&request)) {
     completion->set_task_token(task_of(id));
@@ -187,7 +196,8 @@ TEST_F(RequestsFuzz, EveryMethodAnswersWhateverIsSent) {
   google::protobuf::SetLogHandler(nullptr);
   base::Random random(20261124);
   std::map<std::string, const Descriptor*> methods;
-  server.methods().each([&](const frontend::Method& method) { methods[method.full_name] = request_of(method.full_name); });
+  server.methods().each(
+      [&](const frontend::Method& method) { methods[method.full_name] = request_of(method.full_name); });
   ASSERT_GT(methods.size(), 35U);
   std::map<base::Code, int> codes;
   std::map<std::string, int> well;  // answers that are none of the errors, by method

@@ -42,7 +42,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::Server server;
   server.prepare();
   const std::string token = fuzz::token_of(server, head, input.rest());
-  const auto& method = fuzz::method_of(fuzz::number_of(fuzz::kMethods[(head & 0x3f) % std::size(fuzz::kMethods)]));
+  const auto& method =
+      fuzz::method_of(fuzz::number_of(fuzz::kMethods[(head & 0x3f) % std::size(fuzz::kMethods)]));
   const auto request = fuzz::make_message(*method.input_type());
   const auto& reflection = *request->GetReflection();
   reflection.SetString(request.get(), method.input_type()->FindFieldByName("task_token"), token);
@@ -55,7 +56,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return 0;
 }
 
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed);
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most, unsigned seed) {
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
+                                               unsigned seed);
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
+                                               unsigned seed) {
   return fuzz::change_message(*internal::v1::TaskToken::descriptor(), 1, data, size, most, seed);
 }

@@ -23,7 +23,7 @@ namespace {
 namespace wfs = temporal::api::workflowservice::v1;
 
 constexpr int kPriorities = 5;
-constexpr int kBatch = 500;            // starts that share a sync
+constexpr int kBatch = 500;  // starts that share a sync
 constexpr int kBetweenFlushes = 5'000;
 constexpr std::uint64_t kMostTail = 1'000'000;
 
@@ -39,7 +39,8 @@ class StallingStore : public store::Store {
   void project_visibility(store::VisibilityFlush flush, store::Done<void> done) override {
     if (!stalled) real_.project_visibility(std::move(flush), std::move(done));
   }
-  store::Result<store::GroupNumber> replay(const std::function<void(store::GroupNumber, std::string_view)>& group) override {
+  store::Result<store::GroupNumber> replay(
+      const std::function<void(store::GroupNumber, std::string_view)>& group) override {
     return real_.replay(group);
   }
   void append(store::GroupNumber number, std::string bytes, store::Done<void> done) override {
@@ -51,11 +52,12 @@ class StallingStore : public store::Store {
   void read_head(store::UnitKey key, store::Done<std::optional<store::StoredHead>> done) override {
     real_.read_head(std::move(key), std::move(done));
   }
-  void read_run(store::UnitKey key, std::string run_id, store::Done<std::optional<store::StoredRun>> done) override {
+  void read_run(store::UnitKey key, std::string run_id,
+                store::Done<std::optional<store::StoredRun>> done) override {
     real_.read_run(std::move(key), std::move(run_id), std::move(done));
   }
-  void read_events(store::UnitKey key, std::string run_id, std::int64_t first, std::int64_t last, std::size_t max_bytes,
-                   store::Done<std::vector<store::StoredEvent>> done) override {
+  void read_events(store::UnitKey key, std::string run_id, std::int64_t first, std::int64_t last,
+                   std::size_t max_bytes, store::Done<std::vector<store::StoredEvent>> done) override {
     real_.read_events(std::move(key), std::move(run_id), first, last, max_bytes, std::move(done));
   }
   store::Result<std::map<std::string, std::string>> read_catalog() override { return real_.read_catalog(); }
@@ -121,15 +123,22 @@ void fill(const std::string& directory, std::uint64_t count) {
   base::SimScheduler scheduler(clock);
   const auto loop = scheduler.make_executor("loop"), log = scheduler.make_executor("log");
   const auto projection = scheduler.make_executor("projection"), reads = scheduler.make_executor("reads");
-  store::LocalStoreOptions options{.disk = &base::posix_disk(), .directory = directory, .log = log.get(),
-                                   .projection = projection.get(), .reads = reads.get(), .clock = &clock, .seed = 1};
+  store::LocalStoreOptions options{.disk = &base::posix_disk(),
+                                   .directory = directory,
+                                   .log = log.get(),
+                                   .projection = projection.get(),
+                                   .reads = reads.get(),
+                                   .clock = &clock,
+                                   .seed = 1};
   auto opened = store::LocalStore::open(std::move(options));
   CHECK(opened);
   StallingStore store(**opened);
-  server::Wiring wiring({.executors = {loop.get()}, .clock = &clock, .store = &store, .seed = 1, .store_name = "local"});
+  server::Wiring wiring(
+      {.executors = {loop.get()}, .clock = &clock, .store = &store, .seed = 1, .store_name = "local"});
   CHECK(wiring.start());
   bool ready = false;
-  wiring.ensure_namespace("default", std::chrono::hours(24), [&](base::Status status) { ready = status.has_value(); });
+  wiring.ensure_namespace("default", std::chrono::hours(24),
+                          [&](base::Status status) { ready = status.has_value(); });
   scheduler.run_until_idle();
   CHECK(ready);
   int refused = 0;
@@ -154,7 +163,8 @@ void fill(const std::string& directory, std::uint64_t count) {
     if (next % 16 == 0) scheduler.run_until_idle();
   }
   scheduler.run_until_idle();
-  std::printf("{\"projected\": %llu, \"tail\": %llu, \"tail_bytes\": %llu}\n", static_cast<unsigned long long>(count),
+  std::printf("{\"projected\": %llu, \"tail\": %llu, \"tail_bytes\": %llu}\n",
+              static_cast<unsigned long long>(count),
               static_cast<unsigned long long>(next - count) - static_cast<unsigned long long>(refused),
               static_cast<unsigned long long>(store.statistics().unprojected_bytes));
   std::fflush(stdout);

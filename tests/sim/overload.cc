@@ -17,7 +17,8 @@ using std::chrono::seconds;
 
 constexpr Duration kOnTheWay = milliseconds(1);  // of a message
 constexpr Duration kPatience = seconds(10);      // of a client: the SDKs' default
-constexpr Duration kFirstPause = milliseconds(200), kLongestPause = seconds(2);  // of a worker that was refused
+// of a worker that was refused
+constexpr Duration kFirstPause = milliseconds(200), kLongestPause = seconds(2);
 constexpr int kPolls = 32;
 
 // A request costs 5 µs at the door and a task of a loop a few dozen, times twenty.
@@ -45,7 +46,11 @@ engine::WorldOptions world_options(std::uint64_t seed, base::Time now) {
 class Overload::Call : public frontend::Call {
  public:
   Call(Overload& owner, std::string method, std::string request, base::Time deadline, Heard heard)
-      : owner_(owner), method_(std::move(method)), request_(std::move(request)), deadline_(deadline), heard_(std::move(heard)) {}
+      : owner_(owner),
+        method_(std::move(method)),
+        request_(std::move(request)),
+        deadline_(deadline),
+        heard_(std::move(heard)) {}
   std::string_view request() const override { return request_; }
   base::Time deadline() const override { return deadline_; }
   std::string_view header(std::string_view) const override { return {}; }
@@ -97,19 +102,21 @@ Overload::~Overload() {
 
 // ---- calls
 
-void Overload::call(std::string method, const google::protobuf::MessageLite& request, Duration patience, Heard heard) {
-  const auto made = std::make_shared<Call>(*this, std::string(frontend::kWorkflowService) + std::move(method),
-                                           request.SerializeAsString(), world_.clock.now() + patience, std::move(heard));
+void Overload::call(std::string method, const google::protobuf::MessageLite& request, Duration patience,
+                    Heard heard) {
+  const auto made =
+      std::make_shared<Call>(*this, std::string(frontend::kWorkflowService) + std::move(method),
+                             request.SerializeAsString(), world_.clock.now() + patience, std::move(heard));
   made->self = made;
-  events_.after(kOnTheWay, [this, made] {
-    door_->post(base::Lane::kCompletion, 0, [this, made] { arrive(made); });
-  });
+  events_.after(kOnTheWay,
+                [this, made] { door_->post(base::Lane::kCompletion, 0, [this, made] { arrive(made); }); });
   events_.after(patience, [made] { made->patience_ends(); });
 }
 
 void Overload::arrive(const std::shared_ptr<Call>& call) {
   if (call->heard()) return;
-  if (calls_ >= kMostCalls) return call->finish(base::fail(base::Code::kResourceExhausted, "too many calls are under way"));
+  if (calls_ >= kMostCalls)
+    return call->finish(base::fail(base::Code::kResourceExhausted, "too many calls are under way"));
   call->counted = true;
   ++calls_;
   world_.methods().dispatch(call->method(), call);
@@ -127,7 +134,8 @@ void Overload::poll(Duration pause) {
     poll(kFirstPause);
     wfs::PollWorkflowTaskQueueResponse task;
     CHECK(task.ParseFromString(*answer));
-    if (!task.task_token().empty()) complete(task.task_token(), task.workflow_execution().workflow_id(), kFirstPause);
+    if (!task.task_token().empty())
+      complete(task.task_token(), task.workflow_execution().workflow_id(), kFirstPause);
   });
 }
 
@@ -139,13 +147,16 @@ void Overload::complete(std::string token, std::string workflow_id, Duration pau
   command.set_command_type(enums::COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION);
   command.mutable_complete_workflow_execution_command_attributes();
   call("RespondWorkflowTaskCompleted", request, kPatience,
-       [this, token = std::move(token), workflow_id = std::move(workflow_id), pause](base::Result<std::string> answer) mutable {
+       [this, token = std::move(token), workflow_id = std::move(workflow_id),
+        pause](base::Result<std::string> answer) mutable {
          if (answer) return ended(workflow_id);
          const base::Code code = answer.error().code;
-         if (code != base::Code::kResourceExhausted && code != base::Code::kDeadlineExceeded) return;  // the task is gone
-         events_.after(pause, [this, token = std::move(token), workflow_id = std::move(workflow_id), pause]() mutable {
-           complete(std::move(token), std::move(workflow_id), std::min(2 * pause, kLongestPause));
-         });
+         // the task is gone
+         if (code != base::Code::kResourceExhausted && code != base::Code::kDeadlineExceeded) return;
+         events_.after(
+             pause, [this, token = std::move(token), workflow_id = std::move(workflow_id), pause]() mutable {
+               complete(std::move(token), std::move(workflow_id), std::min(2 * pause, kLongestPause));
+             });
        });
 }
 
@@ -185,7 +196,8 @@ void Overload::start_one() {
 }
 
 void Overload::next_arrival() {
-  const auto pause = Duration(static_cast<std::int64_t>(1e9 / rate_ * (0.5 + static_cast<double>(random_.below(1024)) / 1024)));
+  const auto pause = Duration(
+      static_cast<std::int64_t>(1e9 / rate_ * (0.5 + static_cast<double>(random_.below(1024)) / 1024)));
   events_.after(pause, [this, load = load_] {
     if (load != load_) return;
     start_one();

@@ -48,7 +48,8 @@ class Overload {
 
   Window run(base::Duration time);
   void step();
-  void call(std::string method, const google::protobuf::MessageLite& request, base::Duration patience, Heard heard);
+  void call(std::string method, const google::protobuf::MessageLite& request, base::Duration patience,
+            Heard heard);
   void arrive(const std::shared_ptr<Call>& call);
   void start_one();
   void poll(base::Duration pause);

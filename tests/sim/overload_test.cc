@@ -16,10 +16,11 @@ using std::chrono::seconds;
 constexpr double kUsual = 0.4;  // of what it can do
 
 void print(const char* name, const Window& window) {
-  std::cout << name << ": goodput " << window.goodput_per_s << "/s, accepted " << window.accepted << ", refused "
-            << window.refused << ", late " << window.late << ", other " << window.other << ", p99 "
-            << duration_cast<milliseconds>(window.p99).count() << " ms; at most " << window.most_calls << " calls, "
-            << window.most_mailbox_bytes << " bytes waiting, " << window.most_cached_bytes << " bytes of executions\n";
+  std::cout << name << ": goodput " << window.goodput_per_s << "/s, accepted " << window.accepted
+            << ", refused " << window.refused << ", late " << window.late << ", other " << window.other
+            << ", p99 " << duration_cast<milliseconds>(window.p99).count() << " ms; at most "
+            << window.most_calls << " calls, " << window.most_mailbox_bytes << " bytes waiting, "
+            << window.most_cached_bytes << " bytes of executions\n";
 }
 
 TEST(Overload, E15_ten_times_capacity_costs_a_fifth_at_most_and_is_over_ten_seconds_later) {

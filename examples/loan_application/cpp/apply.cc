@@ -9,8 +9,8 @@
 int main(int count, char** arguments) {
   const std::string applicant = count > 1 ? arguments[1] : "Ada";
   perdure::Client client = perdure::Client::connect();
-  auto handle =
-      client.start<loan::LoanApplication>({.id = "loan-" + applicant, .task_queue = loan::kTaskQueue}, applicant);
+  auto handle = client.start<loan::LoanApplication>(
+      {.id = "loan-" + applicant, .task_queue = loan::kTaskQueue}, applicant);
   std::printf("started %s, run %s\n", handle.id().c_str(), handle.run_id().c_str());
   std::fflush(stdout);
   std::puts(handle.result().c_str());

@@ -21,7 +21,7 @@ namespace detail {
 class PendingState;  // of one answer; any thread
 // The verbs, begun; what each answers with.
 std::shared_ptr<PendingState> begin_start(std::shared_ptr<Connection> connection, std::string_view type,
-                                          StartOptions options, Payloads arguments);  // std::string, the run's id
+                                          StartOptions options, Payloads arguments);  // the run's id
 std::shared_ptr<PendingState> begin_execute(std::shared_ptr<Connection> connection, std::string_view type,
                                             StartOptions options, Payloads arguments);  // Payloads
 std::shared_ptr<PendingState> begin_result(std::shared_ptr<Connection> connection,
@@ -32,7 +32,8 @@ std::shared_ptr<PendingState> begin_query(std::shared_ptr<Connection> connection
                                           std::string_view name, Payloads arguments);  // Payloads
 std::shared_ptr<PendingState> begin_update(std::shared_ptr<Connection> connection, UpdateName update,
                                            std::string_view handler, Payloads arguments);  // Payloads
-std::shared_ptr<PendingState> begin_cancel(std::shared_ptr<Connection> connection, ExecutionName execution);  // nothing
+// nothing
+std::shared_ptr<PendingState> begin_cancel(std::shared_ptr<Connection> connection, ExecutionName execution);
 std::shared_ptr<PendingState> begin_terminate(std::shared_ptr<Connection> connection, ExecutionName execution,
                                               std::string reason);  // nothing
 std::shared_ptr<PendingState> begin_describe(std::shared_ptr<Connection> connection,
@@ -130,7 +131,8 @@ Pending<R> pending_result(std::shared_ptr<PendingState> state) {
 }
 // Of an answer that is a run's id.
 template <class Async, class Handle>
-Pending<Async> pending_handle(std::shared_ptr<Connection> connection, std::string id, std::shared_ptr<PendingState> state) {
+Pending<Async> pending_handle(std::shared_ptr<Connection> connection, std::string id,
+                              std::shared_ptr<PendingState> state) {
   return {std::move(state), [connection, id](const std::shared_ptr<void>& value) {
             return Async(connection, Handle(connection, id, *static_cast<std::string*>(value.get())));
           }};
@@ -150,7 +152,9 @@ class AsyncHandleBase {
   Pending<R> result() const {
     return detail::pending_result<R>(detail::begin_result(connection_, {id(), run_id()}));
   }
-  Pending<void> cancel() const { return detail::pending<void>(detail::begin_cancel(connection_, {id(), {}})); }
+  Pending<void> cancel() const {
+    return detail::pending<void>(detail::begin_cancel(connection_, {id(), {}}));
+  }
   Pending<void> terminate(std::string reason = {}) const {
     return detail::pending<void>(detail::begin_terminate(connection_, {id(), {}}, std::move(reason)));
   }
@@ -170,23 +174,23 @@ class AsyncHandle : public AsyncHandleBase<typename detail::WorkflowTraits<W>::r
   template <auto S, class... A>
     requires(W::signals::template contains<S>)
   Pending<void> signal(A&&... arguments) const {
-    return detail::pending<void>(
-        detail::begin_signal(this->connection_, {this->id(), {}}, W::signals::template name_of<S>(),
-                             encoded<S>(std::forward<A>(arguments)...)));
+    return detail::pending<void>(detail::begin_signal(this->connection_, {this->id(), {}},
+                                                      W::signals::template name_of<S>(),
+                                                      encoded<S>(std::forward<A>(arguments)...)));
   }
   template <auto Q, class... A>
     requires(W::queries::template contains<Q>)
   Pending<typename detail::Callee<Q>::ret> query(A&&... arguments) const {
     return detail::pending_result<typename detail::Callee<Q>::ret>(
-        detail::begin_query(this->connection_, {this->id(), this->run_id()}, W::queries::template name_of<Q>(),
-                            encoded<Q>(std::forward<A>(arguments)...)));
+        detail::begin_query(this->connection_, {this->id(), this->run_id()},
+                            W::queries::template name_of<Q>(), encoded<Q>(std::forward<A>(arguments)...)));
   }
   template <auto U, class... A>
     requires(W::updates::template contains<U>)
   Pending<typename detail::Callee<U>::ret> update(A&&... arguments) const {
     return detail::pending_result<typename detail::Callee<U>::ret>(
-        detail::begin_update(this->connection_, {this->id(), this->run_id(), {}}, W::updates::template name_of<U>(),
-                             encoded<U>(std::forward<A>(arguments)...)));
+        detail::begin_update(this->connection_, {this->id(), this->run_id(), {}},
+                             W::updates::template name_of<U>(), encoded<U>(std::forward<A>(arguments)...)));
   }
 
  private:
@@ -208,8 +212,9 @@ class AsyncClient {
   Pending<AsyncHandle<W>> start(const StartOptions& options, A&&... arguments) const {
     return detail::pending_handle<AsyncHandle<W>, WorkflowHandle<W>>(
         client_.connection(), options.id,
-        detail::begin_start(client_.connection(), detail::workflow_name_of<W>(), options,
-                            encoded<typename detail::WorkflowTraits<W>::args>(std::forward<A>(arguments)...)));
+        detail::begin_start(
+            client_.connection(), detail::workflow_name_of<W>(), options,
+            encoded<typename detail::WorkflowTraits<W>::args>(std::forward<A>(arguments)...)));
   }
   template <auto F, class... A>
   Pending<AsyncResultHandle<typename detail::Callee<F>::ret>> start(const StartOptions& options,
@@ -221,10 +226,11 @@ class AsyncClient {
                             encoded<typename detail::Callee<F>::args>(std::forward<A>(arguments)...)));
   }
   template <class W, class... A>
-  Pending<typename detail::WorkflowTraits<W>::ret> execute(const StartOptions& options, A&&... arguments) const {
-    return detail::pending_result<typename detail::WorkflowTraits<W>::ret>(
-        detail::begin_execute(client_.connection(), detail::workflow_name_of<W>(), options,
-                              encoded<typename detail::WorkflowTraits<W>::args>(std::forward<A>(arguments)...)));
+  Pending<typename detail::WorkflowTraits<W>::ret> execute(const StartOptions& options,
+                                                           A&&... arguments) const {
+    return detail::pending_result<typename detail::WorkflowTraits<W>::ret>(detail::begin_execute(
+        client_.connection(), detail::workflow_name_of<W>(), options,
+        encoded<typename detail::WorkflowTraits<W>::args>(std::forward<A>(arguments)...)));
   }
   template <auto F, class... A>
   Pending<typename detail::Callee<F>::ret> execute(const StartOptions& options, A&&... arguments) const {

@@ -19,7 +19,8 @@ class ReplayerCore;
 
 class Replayer {
  public:
-  explicit Replayer(std::shared_ptr<FailureConverter> failures = {});  // the workers' converter, if they have one
+  // the workers' converter, if they have one
+  explicit Replayer(std::shared_ptr<FailureConverter> failures = {});
   Replayer(Replayer&&) noexcept;
   ~Replayer();
 

@@ -52,10 +52,14 @@ inline constexpr bool starts_with_options<First, A...> = std::is_same_v<std::dec
 namespace testing {
 
 struct EnvironmentOptions {
-  std::vector<std::string> task_queues{"test"};  // all are served with everything that is added; the first is the default
-  bool replay = true;               // every workflow from its first event at every task, and once more when its result is read
-  bool allow_task_failures = false;  // workflow tasks that fail are tried again, as in production, instead of failing the test
-  int evict_after = 0;  // with `replay` off: the task after which each run is destroyed, to be replayed by the next one
+  // all are served with everything that is added; the first is the default
+  std::vector<std::string> task_queues{"test"};
+  // every workflow from its first event at every task, and once more when its result is read
+  bool replay = true;
+  // workflow tasks that fail are tried again, as in production, instead of failing the test
+  bool allow_task_failures = false;
+  // with `replay` off: the task after which each run is destroyed, to be replayed by the next one
+  int evict_after = 0;
   TimePoint start{std::chrono::hours(24 * 20454)};  // 2026-01-01
   std::shared_ptr<FailureConverter> failure_converter{};
 };
@@ -168,7 +172,8 @@ class ActivityEnvironment {
   static ActivityEnvironment after_heartbeat(const T&... details) {
     ActivityInfo info;
     info.attempt = 2;
-    return ActivityEnvironment(info, detail::ArgumentList<std::tuple<std::decay_t<T>...>>::encode_all(details...));
+    return ActivityEnvironment(info,
+                               detail::ArgumentList<std::tuple<std::decay_t<T>...>>::encode_all(details...));
   }
   ActivityEnvironment(ActivityEnvironment&&) noexcept;
   ~ActivityEnvironment();

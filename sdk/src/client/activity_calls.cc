@@ -57,12 +57,11 @@ void complete_activity(Connection& connection, const ActivityName& name, const P
 
 void fail_activity(Connection& connection, const ActivityName& name, const std::exception_ptr& error) {
   call<service::RespondActivityTaskFailedRequest, service::RespondActivityTaskFailedByIdRequest,
-       service::RespondActivityTaskFailedResponse>(connection, name, "RespondActivityTaskFailed",
-                                                   [&](auto& request) {
-                                                     convert::to_wire(error, request.mutable_failure(),
-                                                                      connection.failures().get());
-                                                     connection.encode_all(*request.mutable_failure());
-                                                   });
+       service::RespondActivityTaskFailedResponse>(
+      connection, name, "RespondActivityTaskFailed", [&](auto& request) {
+        convert::to_wire(error, request.mutable_failure(), connection.failures().get());
+        connection.encode_all(*request.mutable_failure());
+      });
 }
 
 CancelReason heartbeat_activity(Connection& connection, const ActivityName& name, const Payloads& details) {

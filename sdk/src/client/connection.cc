@@ -57,12 +57,13 @@ std::string Connection::path(std::string_view method) {
 
 std::string raw_call(Connection& connection, const std::string& method, const std::string& request) {
   client::Reply reply = connection.call_bytes(method, request);
-  if (!reply) throw RpcError(static_cast<int>(reply.error().code), reply.error().message, reply.error().detail);
+  if (!reply)
+    throw RpcError(static_cast<int>(reply.error().code), reply.error().message, reply.error().detail);
   return std::move(*reply);
 }
 
-client::Reply Connection::call_bytes(const std::string& method, const std::string& request, base::Duration timeout,
-                                     base::Duration retry_time) {
+client::Reply Connection::call_bytes(const std::string& method, const std::string& request,
+                                     base::Duration timeout, base::Duration retry_time) {
   WorkflowCode::must_not_be_here(method.c_str());
   const std::string path = Connection::path(method);
   const base::Time end = base::system_clock().now() + retry_time;
@@ -73,7 +74,8 @@ client::Reply Connection::call_bytes(const std::string& method, const std::strin
     const auto call = transport_->call(
         path, request, timeout, [promise](client::Reply reply) { promise->set_value(std::move(reply)); });
     client::Reply reply = future.get();
-    if (reply || !is_transient(reply.error().code) || base::system_clock().now() + backoff > end) return reply;
+    if (reply || !is_transient(reply.error().code) || base::system_clock().now() + backoff > end)
+      return reply;
     pause(backoff);
     backoff = std::min<base::Duration>(backoff * 2, std::chrono::seconds(2));
   }

@@ -18,7 +18,8 @@ namespace detail {
 // Throws RpcError.
 template <class Response>
 Response response_in(const client::Reply& reply) {
-  if (!reply) throw RpcError(static_cast<int>(reply.error().code), reply.error().message, reply.error().detail);
+  if (!reply)
+    throw RpcError(static_cast<int>(reply.error().code), reply.error().message, reply.error().detail);
   Response response;
   if (!response.ParseFromString(*reply))
     throw RpcError(static_cast<int>(base::Code::kInternal), "the server's answer could not be read");
@@ -47,8 +48,8 @@ class Connection {
                 base::Duration retry_time = kRetryTime) {
     return response_in<Response>(call_bytes(method, request.SerializeAsString(), timeout, retry_time));
   }
-  client::Reply call_bytes(const std::string& method, const std::string& request, base::Duration timeout = kCallTimeout,
-                           base::Duration retry_time = kRetryTime);
+  client::Reply call_bytes(const std::string& method, const std::string& request,
+                           base::Duration timeout = kCallTimeout, base::Duration retry_time = kRetryTime);
 
   // Like call(), without blocking: `done` gets the reply, after retries, on a thread that it must not block.
   // `under_way` is told each attempt.

@@ -67,14 +67,16 @@ class ExchangeUnderWay : public std::enable_shared_from_this<ExchangeUnderWay<T>
   using Answered = std::function<void(T)>;
   static void begin(std::shared_ptr<Connection> connection, std::shared_ptr<PendingState> state, Make make,
                     Answered answered) {
-    auto self = std::make_shared<ExchangeUnderWay>(std::move(connection), std::move(state), std::move(answered));
+    auto self =
+        std::make_shared<ExchangeUnderWay>(std::move(connection), std::move(state), std::move(answered));
     self->step([make = std::move(make)](ExchangeUnderWay& under_way) {
       under_way.exchange_ = make();
       under_way.ask();
     });
   }
 
-  ExchangeUnderWay(std::shared_ptr<Connection> connection, std::shared_ptr<PendingState> state, Answered answered)
+  ExchangeUnderWay(std::shared_ptr<Connection> connection, std::shared_ptr<PendingState> state,
+                   Answered answered)
       : connection_(std::move(connection)), state_(std::move(state)), answered_(std::move(answered)) {}
 
  private:
@@ -97,7 +99,9 @@ class ExchangeUnderWay : public std::enable_shared_from_this<ExchangeUnderWay<T>
           self->step([reply = std::move(reply)](ExchangeUnderWay& under_way) { under_way.read(reply); });
         },
         exchange_->timeout,
-        [state = state_](std::shared_ptr<client::Transport::Call> call) { state->under_way(std::move(call)); });
+        [state = state_](std::shared_ptr<client::Transport::Call> call) {
+          state->under_way(std::move(call));
+        });
   }
   void read(const client::Reply& reply) {
     std::optional<T> answer = exchange_->read(reply, exchange_->request);
@@ -113,8 +117,8 @@ class ExchangeUnderWay : public std::enable_shared_from_this<ExchangeUnderWay<T>
 // What makes an exchange begins it. Interceptors stand around a call that blocks: with one, the verb is called as it is, on
 // a thread of the SDK.
 template <class Make, class Blocking, class Answered>
-void begin_for(const std::shared_ptr<PendingState>& state, const std::shared_ptr<Connection>& connection, Make make,
-               Blocking blocking, Answered answered) {
+void begin_for(const std::shared_ptr<PendingState>& state, const std::shared_ptr<Connection>& connection,
+               Make make, Blocking blocking, Answered answered) {
   using T = std::invoke_result_t<Blocking&>;
   if (connection->interceptors().empty())
     return ExchangeUnderWay<T>::begin(connection, state, std::move(make), std::move(answered));
@@ -129,7 +133,8 @@ void begin_for(const std::shared_ptr<PendingState>& state, const std::shared_ptr
 }
 // A verb that no interceptor is asked about.
 template <class Make>
-void begin_for(const std::shared_ptr<PendingState>& state, const std::shared_ptr<Connection>& connection, Make make) {
+void begin_for(const std::shared_ptr<PendingState>& state, const std::shared_ptr<Connection>& connection,
+               Make make) {
   using T = AnswerOf<std::invoke_result_t<Make&>>;
   ExchangeUnderWay<T>::begin(connection, state, std::move(make),
                              [state](T answer) { state->set(std::make_shared<T>(std::move(answer))); });
@@ -141,11 +146,13 @@ std::shared_ptr<PendingState> begin(const std::shared_ptr<Connection>& connectio
   return state;
 }
 template <class Make, class Blocking>
-std::shared_ptr<PendingState> begin(const std::shared_ptr<Connection>& connection, Make make, Blocking blocking) {
+std::shared_ptr<PendingState> begin(const std::shared_ptr<Connection>& connection, Make make,
+                                    Blocking blocking) {
   auto state = std::make_shared<PendingState>();
-  begin_for(state, connection, std::move(make), std::move(blocking), [state](std::invoke_result_t<Blocking&> answer) {
-    state->set(std::make_shared<std::invoke_result_t<Blocking&>>(std::move(answer)));
-  });
+  begin_for(state, connection, std::move(make), std::move(blocking),
+            [state](std::invoke_result_t<Blocking&> answer) {
+              state->set(std::make_shared<std::invoke_result_t<Blocking&>>(std::move(answer)));
+            });
   return state;
 }
 

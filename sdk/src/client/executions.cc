@@ -58,7 +58,8 @@ void read(const temporal::api::workflow::v1::WorkflowExecutionInfo& info, Workfl
   out.search_attributes.fields() = fields_of(info.search_attributes().indexed_fields());
 }
 
-PendingActivity read(const temporal::api::workflow::v1::PendingActivityInfo& info, FailureConverter* failures) {
+PendingActivity read(const temporal::api::workflow::v1::PendingActivityInfo& info,
+                     FailureConverter* failures) {
   PendingActivity activity;
   activity.id = info.activity_id();
   activity.type = info.activity_type().name();
@@ -128,7 +129,8 @@ Exchange<WorkflowDescription> describe_exchange(Connection& connection, const Ex
 WorkflowDescription describe_workflow(Connection& connection, const ExecutionName& execution) {
   return wait_for(connection, describe_exchange(connection, execution));
 }
-std::shared_ptr<PendingState> begin_describe(std::shared_ptr<Connection> connection, ExecutionName execution) {
+std::shared_ptr<PendingState> begin_describe(std::shared_ptr<Connection> connection,
+                                             ExecutionName execution) {
   return begin(connection, [connection, execution] { return describe_exchange(*connection, execution); });
 }
 

@@ -15,7 +15,8 @@ namespace {
 std::shared_ptr<grpc::Channel> released_elsewhere(std::shared_ptr<grpc::Channel> channel) {
   grpc::Channel* raw = channel.get();
   return {raw, [channel = std::move(channel)](grpc::Channel*) mutable {
-            static base::Executor* thread = base::make_thread_executor("grpc-release", base::system_clock()).release();
+            static base::Executor* thread =
+                base::make_thread_executor("grpc-release", base::system_clock()).release();
             thread->post(base::Lane::kCompletion, 0, [channel = std::exchange(channel, nullptr)] {});
           }};
 }

@@ -191,7 +191,8 @@ void keep(const api::Schedule& before, api::Schedule* out) {
   if (old.has_priority() && !now->has_priority()) *now->mutable_priority() = old.priority();
   if (old.has_versioning_override()) *now->mutable_versioning_override() = old.versioning_override();
   if (now->has_retry_policy() && now->retry_policy().non_retryable_error_types().empty())
-    *now->mutable_retry_policy()->mutable_non_retryable_error_types() = old.retry_policy().non_retryable_error_types();
+    *now->mutable_retry_policy()->mutable_non_retryable_error_types() =
+        old.retry_policy().non_retryable_error_types();
 }
 
 template <class Results>

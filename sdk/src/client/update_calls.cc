@@ -53,7 +53,8 @@ struct Sending {
 // The server answers after a while even if the stage is not reached.
 Exchange<SentUpdate> update_exchange(Connection& connection, const Sending& sending, const Headers& headers) {
   service::UpdateWorkflowExecutionRequest request;
-  fill_update(connection, sending.update, sending.handler, sending.arguments, headers, sending.stage, request);
+  fill_update(connection, sending.update, sending.handler, sending.arguments, headers, sending.stage,
+              request);
   return {"UpdateWorkflowExecution", request.SerializeAsString(),
           [&connection, update = sending.update, stage = sending.stage](
               const client::Reply& reply, std::string&) -> std::optional<SentUpdate> {

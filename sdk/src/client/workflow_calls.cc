@@ -40,8 +40,9 @@ Exchange<Unit> signal_exchange(Connection& connection, const Message& signal, co
   put_headers(headers, &request);
   request.set_identity(connection.identity());
   request.set_request_id(new_request_id());
-  return exchange<service::SignalWorkflowExecutionResponse>("SignalWorkflowExecution", request, signal.execution,
-                                                            nothing_in<service::SignalWorkflowExecutionResponse>);
+  return exchange<service::SignalWorkflowExecutionResponse>(
+      "SignalWorkflowExecution", request, signal.execution,
+      nothing_in<service::SignalWorkflowExecutionResponse>);
 }
 
 Exchange<Payloads> query_exchange(Connection& connection, const Message& query, const Headers& headers) {
@@ -52,7 +53,8 @@ Exchange<Payloads> query_exchange(Connection& connection, const Message& query, 
   connection.encode(query.arguments, request.mutable_query()->mutable_query_args());
   put_headers(headers, request.mutable_query());
   return exchange<service::QueryWorkflowResponse>(
-      "QueryWorkflow", request, query.execution, [&connection](const service::QueryWorkflowResponse& response) {
+      "QueryWorkflow", request, query.execution,
+      [&connection](const service::QueryWorkflowResponse& response) {
         if (response.has_query_rejected())
           throw QueryRejected("the query was rejected: the workflow is not running");
         return connection.decode(response.query_result());
@@ -70,14 +72,16 @@ Exchange<Unit> cancel_exchange(Connection& connection, const ExecutionName& exec
       nothing_in<service::RequestCancelWorkflowExecutionResponse>);
 }
 
-Exchange<Unit> terminate_exchange(Connection& connection, const ExecutionName& execution, std::string_view reason) {
+Exchange<Unit> terminate_exchange(Connection& connection, const ExecutionName& execution,
+                                  std::string_view reason) {
   service::TerminateWorkflowExecutionRequest request;
   request.set_namespace_(connection.ns());
   name(execution, request.mutable_workflow_execution());
   request.set_identity(connection.identity());
   request.set_reason(std::string(reason));
   return exchange<service::TerminateWorkflowExecutionResponse>(
-      "TerminateWorkflowExecution", request, execution, nothing_in<service::TerminateWorkflowExecutionResponse>);
+      "TerminateWorkflowExecution", request, execution,
+      nothing_in<service::TerminateWorkflowExecutionResponse>);
 }
 
 // The event that ends a run.
@@ -132,7 +136,9 @@ WorkflowEnd end_of_workflow(const Connection& connection, const std::string& id,
 
 // Waits for the end of a workflow, run after run, one long poll after another.
 Exchange<Payloads> result_exchange(Connection& connection, ExecutionName run) {
-  Exchange<Payloads> exchange{"GetWorkflowExecutionHistory", close_event_request(connection, run, {}), {},
+  Exchange<Payloads> exchange{"GetWorkflowExecutionHistory",
+                              close_event_request(connection, run, {}),
+                              {},
                               Connection::kLongPollTimeout};
   exchange.read = [&connection, run](const client::Reply& reply, std::string& request) mutable {
     std::optional<Payloads> answer;
@@ -225,7 +231,9 @@ std::shared_ptr<PendingState> begin_start(std::shared_ptr<Connection> connection
   const Start start{std::string(type), std::move(options), std::move(arguments)};
   return begin(
       connection, [connection, start] { return start_exchange(*connection, start, {}); },
-      [connection, start] { return start_workflow(*connection, start.type, start.options, start.arguments); });
+      [connection, start] {
+        return start_workflow(*connection, start.type, start.options, start.arguments);
+      });
 }
 
 std::shared_ptr<PendingState> begin_signal(std::shared_ptr<Connection> connection, ExecutionName execution,
@@ -255,8 +263,9 @@ std::shared_ptr<PendingState> begin_cancel(std::shared_ptr<Connection> connectio
 
 std::shared_ptr<PendingState> begin_terminate(std::shared_ptr<Connection> connection, ExecutionName execution,
                                               std::string reason) {
-  return begin(connection,
-               [connection, execution, reason] { return terminate_exchange(*connection, execution, reason); });
+  return begin(connection, [connection, execution, reason] {
+    return terminate_exchange(*connection, execution, reason);
+  });
 }
 
 std::shared_ptr<PendingState> begin_result(std::shared_ptr<Connection> connection, ExecutionName execution) {
@@ -271,9 +280,8 @@ std::shared_ptr<PendingState> begin_execute(std::shared_ptr<Connection> connecti
       state, connection, [connection, start] { return start_exchange(*connection, start, {}); },
       [connection, start] { return start_workflow(*connection, start.type, start.options, start.arguments); },
       [connection, state, id = start.options.id](const std::string& run_id) {
-        begin_for(state, connection, [connection, id, run_id] {
-          return result_exchange(*connection, {id, run_id});
-        });
+        begin_for(state, connection,
+                  [connection, id, run_id] { return result_exchange(*connection, {id, run_id}); });
       });
   return state;
 }

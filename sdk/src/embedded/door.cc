@@ -6,7 +6,8 @@
 namespace perdure::embedded {
 namespace {
 
-constexpr base::Duration kDeadlineStep = std::chrono::seconds(1);  // how late a passed deadline may be noticed
+// how late a passed deadline may be noticed
+constexpr base::Duration kDeadlineStep = std::chrono::seconds(1);
 
 class Handle final : public client::Transport::Call {
  public:
@@ -49,8 +50,9 @@ std::unique_ptr<client::Transport> Door::transport(std::string ns) {
   return std::make_unique<OpenTransport>(shared_from_this(), std::move(ns));
 }
 
-std::shared_ptr<InProcessCall> Door::call(const std::string& ns, const std::string& method, const std::string& request,
-                                          base::Duration timeout, InProcessCall::Done done) {
+std::shared_ptr<InProcessCall> Door::call(const std::string& ns, const std::string& method,
+                                          const std::string& request, base::Duration timeout,
+                                          InProcessCall::Done done) {
   const base::Time deadline = base::add(clock_.now(), timeout);
   bool watch = false;
   Key key;
@@ -78,9 +80,8 @@ std::shared_ptr<InProcessCall> Door::call(const std::string& ns, const std::stri
 }
 
 void Door::left() {
-  const auto done = state_.with([](State& state) {
-    return --state.inside == 0 ? std::exchange(state.on_empty, nullptr) : nullptr;
-  });
+  const auto done = state_.with(
+      [](State& state) { return --state.inside == 0 ? std::exchange(state.on_empty, nullptr) : nullptr; });
   if (done) done();
 }
 

@@ -37,8 +37,9 @@ class Door : public std::enable_shared_from_this<Door> {
     bool watching = false;
   };
 
-  std::shared_ptr<InProcessCall> call(const std::string& ns, const std::string& method, const std::string& request,
-                                      base::Duration timeout, InProcessCall::Done done);
+  std::shared_ptr<InProcessCall> call(const std::string& ns, const std::string& method,
+                                      const std::string& request, base::Duration timeout,
+                                      InProcessCall::Done done);
   void left();
   void watch_deadlines();
 

@@ -51,7 +51,8 @@ namespace {
 // before it ends: then the task is done again.
 bool is_refusal(const std::string& method, const client::Reply& reply) {
   return method.ends_with("/RespondWorkflowTaskCompleted") && !reply &&
-         reply.error().code == base::Code::kInvalidArgument && !reply.error().message.starts_with("UnhandledCommand");
+         reply.error().code == base::Code::kInvalidArgument &&
+         !reply.error().message.starts_with("UnhandledCommand");
 }
 
 }  // namespace
@@ -65,7 +66,8 @@ client::Reply Environment::Parts::inspect(const std::string& method, const std::
   }
   if (is_refusal(method, reply) && !options.allow_task_failures)
     server->fail_waiters("the server refuses what a workflow task asks for: " + reply.error().message);
-  if (method.ends_with("/GetWorkflowExecutionHistory") && options.replay) return replayed(request, std::move(reply));
+  if (method.ends_with("/GetWorkflowExecutionHistory") && options.replay)
+    return replayed(request, std::move(reply));
   return reply;
 }
 
@@ -81,15 +83,17 @@ client::Reply Environment::Parts::replayed(const std::string& request, client::R
   *all.mutable_execution() = asked.execution();
   temporal::api::history::v1::History history;
   do {
-    const client::Reply answer = server->ask(detail::Connection::path("GetWorkflowExecutionHistory"), all.SerializeAsString());
+    const client::Reply answer =
+        server->ask(detail::Connection::path("GetWorkflowExecutionHistory"), all.SerializeAsString());
     if (!answer || !page.ParseFromString(*answer)) return reply;
     for (auto& event : *page.mutable_history()->mutable_events()) *history.add_events() = std::move(event);
     all.set_next_page_token(page.next_page_token());
   } while (!page.next_page_token().empty());
   const auto wrong = replayer->replay(history.SerializeAsString());
   if (!wrong) return reply;
-  return base::fail(base::Code::kFailedPrecondition,
-                    "replayed from its history, workflow '" + asked.execution().workflow_id() + "' differs: " + *wrong);
+  return base::fail(
+      base::Code::kFailedPrecondition,
+      "replayed from its history, workflow '" + asked.execution().workflow_id() + "' differs: " + *wrong);
 }
 
 Environment::Environment(EnvironmentOptions options)
@@ -97,16 +101,17 @@ Environment::Environment(EnvironmentOptions options)
   Parts* parts = parts_.get();
   if (options.task_queues.empty()) options.task_queues = EnvironmentOptions().task_queues;
   parts->options = std::move(options);
-  parts->server = std::make_shared<SimulatedServer>(
-      std::chrono::time_point_cast<base::Duration>(parts->options.start));
+  parts->server =
+      std::make_shared<SimulatedServer>(std::chrono::time_point_cast<base::Duration>(parts->options.start));
   parts->replayer = &replayer_;
   parts->simulation.sleep = [server = parts->server.get()](Duration by, std::stop_token stop) {
     return server->pass(by, std::move(stop));
   };
-  parts->server->set_hooks([parts] { return parts->at_rest(); },
-                           [parts](const std::string& method, const std::string& request, client::Reply reply) {
-                             return parts->inspect(method, request, std::move(reply));
-                           });
+  parts->server->set_hooks(
+      [parts] { return parts->at_rest(); },
+      [parts](const std::string& method, const std::string& request, client::Reply reply) {
+        return parts->inspect(method, request, std::move(reply));
+      });
   parts->simulation.evict_after = parts->options.evict_after;
   ClientOptions client;
   client.identity = "test";
@@ -120,7 +125,8 @@ Environment::Environment(EnvironmentOptions options)
     if (parts->options.replay) worker.cache_bytes = 0;
     workers_.push_back(std::make_unique<Worker>(detail::ClientAccess::make(parts->connection), worker));
     parts->cores.push_back(workers_.back()->core_.get());
-    parts->cores.back()->simulate(&parts->simulation, [server = parts->server.get()] { server->look_again(); });
+    parts->cores.back()->simulate(&parts->simulation,
+                                  [server = parts->server.get()] { server->look_again(); });
   }
 }
 
@@ -132,11 +138,13 @@ Environment::~Environment() {
 void Environment::set_mock(std::string name, detail::ActivityBody body) {
   auto& slot = parts_->mocks[name];
   if (slot) return slot->with([&](detail::ActivityBody& now) { now = std::move(body); });
-  if (parts_->started) throw std::logic_error("the first mock of " + name + " comes before the first workflow is started");
+  if (parts_->started)
+    throw std::logic_error("the first mock of " + name + " comes before the first workflow is started");
   slot = std::make_shared<base::Guarded<detail::ActivityBody>>(std::move(body));
   for (detail::WorkerCore* core : parts_->cores) {
     core->replace({name, [slot](detail::ActivityTask& task, const Payloads& arguments) {
-                     const detail::ActivityBody fake = slot->with([](const detail::ActivityBody& now) { return now; });
+                     const detail::ActivityBody fake =
+                         slot->with([](const detail::ActivityBody& now) { return now; });
                      return fake(task, arguments);
                    }});
   }
@@ -187,9 +195,11 @@ struct ActivityEnvironment::Parts {
   std::optional<ActivityContext> context;
 };
 
-ActivityEnvironment::ActivityEnvironment(ActivityInfo info) : ActivityEnvironment(std::move(info), Payloads()) {}
+ActivityEnvironment::ActivityEnvironment(ActivityInfo info)
+    : ActivityEnvironment(std::move(info), Payloads()) {}
 
-ActivityEnvironment::ActivityEnvironment(ActivityInfo info, Payloads last_heartbeat) : parts_(std::make_unique<Parts>()) {
+ActivityEnvironment::ActivityEnvironment(ActivityInfo info, Payloads last_heartbeat)
+    : parts_(std::make_unique<Parts>()) {
   Parts* parts = parts_.get();
   service::PollActivityTaskQueueResponse task;
   task.set_activity_id(info.activity_id);

@@ -105,8 +105,8 @@ int Server::serve(std::string_view address) {
   const std::size_t colon = address.rfind(':');
   frontend::GrpcDoorOptions options;
   const char* end = address.data() + address.size();
-  if (colon == address.npos ||
-      std::from_chars(address.data() + colon + 1, end, options.port).ptr != end || parts_->listener) {
+  if (colon == address.npos || std::from_chars(address.data() + colon + 1, end, options.port).ptr != end ||
+      parts_->listener) {
     throw Error(parts_->listener ? "the server listens already" : "an address is IP:PORT");
   }
   options.ip = std::string(address.substr(0, colon));

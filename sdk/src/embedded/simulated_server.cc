@@ -29,7 +29,8 @@ class SimulatedServer::Handle final : public client::Transport::Call {
       : server_(std::move(server)), call_(std::move(call)) {}
   void cancel() override {
     if (const auto call = call_.lock()) {
-      server_->with_server([&](Server&) { call->give_up({base::Code::kCancelled, "the call was cancelled"}); });
+      server_->with_server(
+          [&](Server&) { call->give_up({base::Code::kCancelled, "the call was cancelled"}); });
     }
   }
 
@@ -221,7 +222,8 @@ bool SimulatedServer::pass(base::Duration by, std::stop_token stop) {
   {
     const std::stop_callback on_stop(stop, [&] {
       server_.with([&](Server& server) {
-        const bool asleep = std::erase_if(server.sleepers, [&](const auto& one) { return one.second == &woken; }) > 0;
+        const bool asleep =
+            std::erase_if(server.sleepers, [&](const auto& one) { return one.second == &woken; }) > 0;
         if (asleep) woken.set_value();
       });
     });

@@ -32,7 +32,8 @@ class SimulatedServer : public std::enable_shared_from_this<SimulatedServer> {
   };
   using AtRest = std::function<std::optional<Rest>()>;
   // Looks at every reply of a server before the client does; may put an error in its place.
-  using Inspect = std::function<client::Reply(const std::string& method, const std::string& request, client::Reply reply)>;
+  using Inspect = std::function<client::Reply(const std::string& method, const std::string& request,
+                                              client::Reply reply)>;
 
   explicit SimulatedServer(base::Time start);
   ~SimulatedServer();
@@ -72,7 +73,8 @@ class SimulatedServer : public std::enable_shared_from_this<SimulatedServer> {
     std::unique_ptr<base::SimScheduler> scheduler;
     std::unique_ptr<server::InProcessServer> server;
     std::map<std::uint64_t, std::shared_ptr<InProcessCall>> clients, polls;  // that wait
-    std::vector<Reply> replies;                                              // to be given once the lock is open
+    // to be given once the lock is open
+    std::vector<Reply> replies;
     std::vector<std::unique_ptr<Goal>> goals;
     std::multimap<base::Time, std::promise<void>*> sleepers;
     std::uint64_t last_call = 0;
@@ -81,7 +83,8 @@ class SimulatedServer : public std::enable_shared_from_this<SimulatedServer> {
     bool closed = false;
   };
 
-  std::shared_ptr<InProcessCall> call(const std::string& method, const std::string& request, InProcessCall::Done done);
+  std::shared_ptr<InProcessCall> call(const std::string& method, const std::string& request,
+                                      InProcessCall::Done done);
   template <class Use>
   void with_server(Use use);
   void consider();
@@ -91,7 +94,7 @@ class SimulatedServer : public std::enable_shared_from_this<SimulatedServer> {
   AtRest at_rest_;
   Inspect inspect_;
   base::Guarded<Server> server_;
-  Server* inside_ = nullptr;  // the same, for what is called back inside the lock
+  Server* inside_ = nullptr;              // the same, for what is called back inside the lock
   std::unique_ptr<base::Executor> time_;  // last: its tasks use the rest
 };
 

@@ -159,7 +159,8 @@ void write(const std::exception_ptr& error, WireFailure* out, int depth, Failure
     out->set_message(failure.what());
     out->set_stack_trace(failure.stack_trace());
     write_info(failure, out);
-    if (failure.cause() && depth < kMaxDepth) write(failure.cause(), out->mutable_cause(), depth + 1, converter);
+    if (failure.cause() && depth < kMaxDepth)
+      write(failure.cause(), out->mutable_cause(), depth + 1, converter);
   } catch (const std::exception& other) {
     out->set_message(other.what());
     out->mutable_application_failure_info()->set_type(class_name(other));
@@ -227,7 +228,8 @@ void to_wire(Duration duration, google::protobuf::Duration* out) {
 void to_wire(const RetryPolicy& policy, api::common::v1::RetryPolicy* out) {
   to_wire(policy.initial_interval, out->mutable_initial_interval());
   out->set_backoff_coefficient(policy.backoff_coefficient);
-  if (policy.maximum_interval > Duration::zero()) to_wire(policy.maximum_interval, out->mutable_maximum_interval());
+  if (policy.maximum_interval > Duration::zero())
+    to_wire(policy.maximum_interval, out->mutable_maximum_interval());
   out->set_maximum_attempts(policy.maximum_attempts);
   for (const Text& type : policy.non_retryable_error_types) out->add_non_retryable_error_types(type.str());
 }

@@ -22,7 +22,8 @@ void to_wire(const Payload& payload, temporal::api::common::v1::Payload* out);
 
 // A Failure of the matching class with its causes, or what the converter makes of them; causes beyond a depth of 30 are
 // cut off, both ways.
-std::exception_ptr from_wire(const temporal::api::failure::v1::Failure& failure, FailureConverter* converter = nullptr);
+std::exception_ptr from_wire(const temporal::api::failure::v1::Failure& failure,
+                             FailureConverter* converter = nullptr);
 // Exceptions that are no Failure become an ApplicationFailure whose type is the demangled name of their
 // class. What the converter throws is written in the place of what it was asked about.
 void to_wire(const std::exception_ptr& error, temporal::api::failure::v1::Failure* out,

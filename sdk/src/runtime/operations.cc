@@ -357,8 +357,7 @@ void Run::child_ended(Pending& pending, const replay::Event& event) {
           convert::from_wire(event.child_workflow_execution_completed_event_attributes().result()));
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED: {
       const auto& attributes = event.child_workflow_execution_failed_event_attributes();
-      return fail("child workflow failed", attributes.retry_state(),
-                  read(attributes.failure()));
+      return fail("child workflow failed", attributes.retry_state(), read(attributes.failure()));
     }
     case enums::EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
       return fail(

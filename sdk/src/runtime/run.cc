@@ -224,7 +224,8 @@ void Run::begin(const replay::Activation& activation) {
   idle_ = true;
   ending_.clear();
   for (const replay::Job& job : activation.jobs) {
-    if (job.kind == replay::JobKind::kActivity || job.kind == replay::JobKind::kTimer) ending_.insert(job.sequence);
+    if (job.kind == replay::JobKind::kActivity || job.kind == replay::JobKind::kTimer)
+      ending_.insert(job.sequence);
   }
   continue_as_new_suggested_ = activation.continue_as_new_suggested;
   settings_.info.history_length = activation.started_event_id;

@@ -263,7 +263,8 @@ class Run final : public LogTarget {
   std::list<std::unique_ptr<Strand>> strands_;  // in order of start
   std::list<Condition> conditions_;
   std::map<std::uint64_t, Pending> pending_;
-  std::set<std::uint64_t> ending_;  // operations whose end is among this activation's jobs: the server refuses to cancel them
+  // operations whose end is among this activation's jobs: the server refuses to cancel them
+  std::set<std::uint64_t> ending_;
   std::map<std::string, bool> patches_;  // answers given, or known from history
   std::set<std::string> patches_recorded_;
   std::deque<Payload> side_effects_;

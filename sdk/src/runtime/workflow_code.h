@@ -18,8 +18,9 @@ class WorkflowCode {
   // Throws std::logic_error there. `what` is about to block, or to happen once more in every replay.
   static void must_not_be_here(const char* what) {
     if (depth_ == 0) return;
-    throw std::logic_error(std::string("perdure: workflow code calls ") + what +
-                           ": it would hold the workflow's thread, and happen again in every replay; an activity may");
+    throw std::logic_error(
+        std::string("perdure: workflow code calls ") + what +
+        ": it would hold the workflow's thread, and happen again in every replay; an activity may");
   }
 
  private:

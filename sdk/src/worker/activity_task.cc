@@ -70,7 +70,8 @@ std::optional<Payloads> ActivityTask::call(const ActivityBody& body) {
   ActivityContext context(*this);
   ActivityCall call{input_};
   bool answered = false;
-  std::function<std::optional<Payload>(std::size_t)> enter = [&](std::size_t index) -> std::optional<Payload> {
+  std::function<std::optional<Payload>(std::size_t)> enter =
+      [&](std::size_t index) -> std::optional<Payload> {
     if (index < interceptors_.size()) {
       return interceptors_[index]->activity(context, call, [&] { return enter(index + 1); });
     }

@@ -176,9 +176,11 @@ void LocalActivities::attempt(const Call& call) {
 
 void LocalActivities::count_attempt(const LocalCall& call, const std::exception_ptr& error) const {
   const base::Time now = host_.control->clock().now();
-  const auto labels = {MetricLabel{"activity_type", call.asked->type}, MetricLabel{"workflow_type", call.workflow_type}};
+  const auto labels = {MetricLabel{"activity_type", call.asked->type},
+                       MetricLabel{"workflow_type", call.workflow_type}};
   host_.meter.took(observe::metric::kLocalActivityExecution, now - call.began, labels);
-  if (!error) return host_.meter.took(observe::metric::kLocalActivitySucceedEndToEnd, now - call.scheduled, labels);
+  if (!error)
+    return host_.meter.took(observe::metric::kLocalActivitySucceedEndToEnd, now - call.scheduled, labels);
   const bool cancelled = call.cancelled && is_cancellation(error);
   host_.meter.count(
       cancelled ? observe::metric::kLocalActivityCancelled : observe::metric::kLocalActivityFailed, labels);

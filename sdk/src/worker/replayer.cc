@@ -67,7 +67,8 @@ temporal::api::history::v1::History parse(std::string_view text) {
 }  // namespace
 }  // namespace detail
 
-Replayer::Replayer(std::shared_ptr<FailureConverter> failures) : core_(std::make_unique<detail::ReplayerCore>()) {
+Replayer::Replayer(std::shared_ptr<FailureConverter> failures)
+    : core_(std::make_unique<detail::ReplayerCore>()) {
   core_->failures = std::move(failures);
 }
 Replayer::Replayer(Replayer&&) noexcept = default;

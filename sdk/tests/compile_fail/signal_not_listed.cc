@@ -8,4 +8,6 @@ struct Order {
   void other();
   using signals = handlers<&Order::approve>;
 };
-void bad(WorkflowHandle<Order> handle) { handle.signal<&Order::other>(); }
+void bad(WorkflowHandle<Order> handle) {
+  handle.signal<&Order::other>();
+}

@@ -2,4 +2,6 @@
 // clang: deleted
 #include <perdure/workflow.h>
 using namespace perdure;
-ActivityOptions bad(std::string host) { return {.start_to_close_timeout = 1s, .task_queue = "q-" + host}; }
+ActivityOptions bad(std::string host) {
+  return {.start_to_close_timeout = 1s, .task_queue = "q-" + host};
+}

@@ -27,7 +27,8 @@ int main() {
   perdure::Worker worker(server.client(), {.task_queue = "installed"});
   worker.add<&greet, &compose>();
   worker.start();
-  const std::string hello = server.client().execute<&greet>({.id = "installed", .task_queue = "installed"}, "Ann");
+  const std::string hello =
+      server.client().execute<&greet>({.id = "installed", .task_queue = "installed"}, "Ann");
   if (!fails(server.client())) return 1;
   perdure::testing::Environment environment;
   environment.add<&greet>();

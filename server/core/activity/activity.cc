@@ -51,7 +51,8 @@ void attempt_failed(const Found& found, const Failure& failure, const std::strin
   wake_workflow(found.run, env);
 }
 
-Decision fail_instead(UnitDraft& unit, const TaskRef& task, const std::string& identity, const char* text, Reply reply) {
+Decision fail_instead(UnitDraft& unit, const TaskRef& task, const std::string& identity, const char* text,
+                      Reply reply) {
   const Result<Found> found = find(unit, task, false);
   if (!found) return UnitDraft::refuse(found.error());
   attempt_failed(*found, server_failure(text, true), identity, unit.env());
@@ -68,7 +69,8 @@ ActivityTaskStarted started_answer(const RunDraft& run, std::int64_t scheduled_i
   answer.activity_id = activity.activity_id();
   answer.nonce = activity.nonce();
   answer.activity = std::make_shared<const pb::Activity>(activity);
-  if (const HistoryEvent* event = run.drafted(scheduled_id)) answer.scheduled_event = std::make_shared<const HistoryEvent>(*event);
+  if (const HistoryEvent* event = run.drafted(scheduled_id))
+    answer.scheduled_event = std::make_shared<const HistoryEvent>(*event);
   return answer;
 }
 
@@ -83,7 +85,8 @@ std::uint64_t new_nonce(base::Random& random) {
 // ---- starting ------------------------------------------------------------------------------------------------------------------
 
 ActivityTaskStarted start_activity_now(RunDraft& run, std::int64_t scheduled_id, const std::string& identity,
-                                       const std::string& request_id, const std::string& build_id, const Env& env) {
+                                       const std::string& request_id, const std::string& build_id,
+                                       const Env& env) {
   pb::Activity& activity = run.activity(scheduled_id);
   activity.set_started_time(nanos(env.now));
   activity.set_last_started_time(nanos(env.now));
@@ -102,7 +105,8 @@ Decision start_activity_task(UnitDraft& unit, StartActivityTask command) {
   if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, command.run_id));
   if (!run->running()) return UnitDraft::refuse(workflow_completed());
   const auto* entry = run->state().activities.find(command.scheduled_id);
-  if (!entry || (command.attempt != 0 && (*entry)->attempt() != command.attempt)) return UnitDraft::refuse(activity_not_found());
+  if (!entry || (command.attempt != 0 && (*entry)->attempt() != command.attempt))
+    return UnitDraft::refuse(activity_not_found());
   const pb::Activity& activity = **entry;
   const bool repeated = activity.started_time() != 0 && activity.request_id() == command.request_id;
   if (!repeated && (activity.started_time() != 0 || activity.waiting_for_retry())) {
@@ -110,11 +114,13 @@ Decision start_activity_task(UnitDraft& unit, StartActivityTask command) {
   }
   std::shared_ptr<const HistoryEvent> event = unit.loaded().event(run->run_id(), command.scheduled_id);
   if (!event) {
-    return UnitDraft::refuse({Code::kDataLoss, "corrupt execution: the scheduled event of an activity is missing", {}});
+    return UnitDraft::refuse(
+        {Code::kDataLoss, "corrupt execution: the scheduled event of an activity is missing", {}});
   }
-  ActivityTaskStarted answer = repeated ? started_answer(*run, command.scheduled_id)
-                                        : start_activity_now(*run, command.scheduled_id, command.identity, command.request_id,
-                                                             command.build_id, unit.env());
+  ActivityTaskStarted answer = repeated
+                                   ? started_answer(*run, command.scheduled_id)
+                                   : start_activity_now(*run, command.scheduled_id, command.identity,
+                                                        command.request_id, command.build_id, unit.env());
   answer.scheduled_event = std::move(event);
   return unit.finish(std::move(answer));
 }
@@ -137,7 +143,8 @@ void undo_activity_start(RunDraft& run, std::int64_t scheduled_id, std::uint64_t
 Decision complete_activity(UnitDraft& unit, CompleteActivity command) {
   const Env& env = unit.env();
   if (command.has_result && command.result.ByteSizeLong() > env.limits.blob_size) {
-    return fail_instead(unit, command.task, command.identity, "Complete result exceeds size limit.", Nothing{});
+    return fail_instead(unit, command.task, command.identity, "Complete result exceeds size limit.",
+                        Nothing{});
   }
   const Result<Found> found = find(unit, command.task, true);
   if (!found) return UnitDraft::refuse(found.error());
@@ -149,8 +156,8 @@ Decision complete_activity(UnitDraft& unit, CompleteActivity command) {
     activity.set_started_identity(command.identity);
   }
   const std::int64_t started_id = write_activity_started(run, found->activity());
-  auto& completed =
-      *run.append_or_buffer(enums::EVENT_TYPE_ACTIVITY_TASK_COMPLETED).mutable_activity_task_completed_event_attributes();
+  auto& completed = *run.append_or_buffer(enums::EVENT_TYPE_ACTIVITY_TASK_COMPLETED)
+                         .mutable_activity_task_completed_event_attributes();
   completed.set_scheduled_event_id(found->scheduled_id);
   completed.set_started_event_id(started_id);
   completed.set_identity(command.identity);
@@ -165,8 +172,10 @@ Decision fail_activity(UnitDraft& unit, FailActivity command) {
   if (command.failure.ByteSizeLong() != 0 && !command.failure.has_application_failure_info()) {
     return UnitDraft::refuse({Code::kInvalidArgument, "Failure must have ApplicationFailureInfo.", {}});
   }
-  if (command.last_heartbeat_details && command.last_heartbeat_details->ByteSizeLong() > env.limits.blob_size) {
-    return fail_instead(unit, command.task, command.identity, "Heartbeat details exceed size limit.", Nothing{});
+  if (command.last_heartbeat_details &&
+      command.last_heartbeat_details->ByteSizeLong() > env.limits.blob_size) {
+    return fail_instead(unit, command.task, command.identity, "Heartbeat details exceed size limit.",
+                        Nothing{});
   }
   const Result<Found> found = find(unit, command.task, false);
   if (!found) return UnitDraft::refuse(found.error());
@@ -192,14 +201,16 @@ Decision cancel_activity(UnitDraft& unit, CancelActivity command) {
   const Result<Found> found = find(unit, command.task, false);
   if (!found) return UnitDraft::refuse(found.error());
   if (!found->activity().cancel_requested()) {
-    return UnitDraft::refuse({Code::kInvalidArgument,
-                              "unable to mark activity as canceled without activity being request canceled first", {}});
+    return UnitDraft::refuse(
+        {Code::kInvalidArgument,
+         "unable to mark activity as canceled without activity being request canceled first",
+         {}});
   }
   RunDraft& run = found->run;
   const std::int64_t requested_id = found->activity().cancel_requested_id();
   const std::int64_t started_id = write_activity_started(run, found->activity());
-  auto& canceled =
-      *run.append_or_buffer(enums::EVENT_TYPE_ACTIVITY_TASK_CANCELED).mutable_activity_task_canceled_event_attributes();
+  auto& canceled = *run.append_or_buffer(enums::EVENT_TYPE_ACTIVITY_TASK_CANCELED)
+                        .mutable_activity_task_canceled_event_attributes();
   canceled.set_scheduled_event_id(found->scheduled_id);
   canceled.set_started_event_id(started_id);
   canceled.set_latest_cancel_requested_event_id(requested_id);

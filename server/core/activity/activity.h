@@ -20,14 +20,15 @@ void undo_activity_start(RunDraft& run, std::int64_t scheduled_id, std::uint64_t
 
 // Marks the attempt started and returns what the poll reply needs; used by polls and by eager dispatch.
 ActivityTaskStarted start_activity_now(RunDraft& run, std::int64_t scheduled_id, const std::string& identity,
-                                       const std::string& request_id, const std::string& build_id, const Env& env);
+                                       const std::string& request_id, const std::string& build_id,
+                                       const Env& env);
 
 // Everything of the run's activities that is due at env.now: timeouts (with retry), ended backoffs. True: the workflow must wake.
 bool activity_deadlines_passed(RunDraft& run, const Env& env);
 
 // Pure retry arithmetic, shared with workflow retry (AC-02…04). `attempt` is the one that just failed.
 struct RetryDecision {
-  enums::RetryState state{};          // IN_PROGRESS: retry after `delay`
+  enums::RetryState state{};  // IN_PROGRESS: retry after `delay`
   Duration delay{};
 };
 RetryDecision decide_retry(const temporal::api::common::v1::RetryPolicy* policy, int attempt,

@@ -15,7 +15,8 @@ constexpr auto kBadSchedule = enums::WORKFLOW_TASK_FAILED_CAUSE_BAD_SCHEDULE_ACT
 constexpr auto kBadCancel = enums::WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_ACTIVITY_ATTRIBUTES;
 
 std::string too_long(const char* what, std::size_t length, std::size_t limit) {
-  return std::string(what) + " exceeds length limit. Length=" + std::to_string(length) + " Limit=" + std::to_string(limit);
+  return std::string(what) + " exceeds length limit. Length=" + std::to_string(length) +
+         " Limit=" + std::to_string(limit);
 }
 
 // Empty: fine. Fills in what is missing of the retry policy (AC-02), caps the timeouts.
@@ -24,7 +25,8 @@ std::string validate(Attributes& attributes, const Limits& limits) {
   if (attributes.task_queue().name().size() > limits.id_length) return "taskQueue length exceeds limit";
   if (attributes.activity_id().empty()) return "activityId is not set";
   if (attributes.activity_type().name().empty()) return "activityType is not set";
-  if (std::string wrong = normalise_retry_policy(*attributes.mutable_retry_policy()); !wrong.empty()) return wrong;
+  if (std::string wrong = normalise_retry_policy(*attributes.mutable_retry_policy()); !wrong.empty())
+    return wrong;
   if (attributes.activity_id().size() > limits.id_length) {
     return too_long("activityId", attributes.activity_id().size(), limits.id_length);
   }
@@ -74,7 +76,8 @@ temporal::api::common::v1::Priority merged(const temporal::api::common::v1::Prio
   return priority;
 }
 
-pb::Activity new_activity(const Attributes& from, const Timeouts& timeouts, const RunDraft& run, std::int64_t completed_id) {
+pb::Activity new_activity(const Attributes& from, const Timeouts& timeouts, const RunDraft& run,
+                          std::int64_t completed_id) {
   pb::Activity activity;
   activity.set_activity_id(from.activity_id());
   activity.set_type(from.activity_type().name());
@@ -95,7 +98,8 @@ pb::Activity new_activity(const Attributes& from, const Timeouts& timeouts, cons
 }
 
 void write_scheduled(RunDraft& run, Attributes& from, const Timeouts& timeouts, std::int64_t completed_id) {
-  auto& to = *run.append(enums::EVENT_TYPE_ACTIVITY_TASK_SCHEDULED).mutable_activity_task_scheduled_event_attributes();
+  auto& to = *run.append(enums::EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
+                  .mutable_activity_task_scheduled_event_attributes();
   to.set_activity_id(from.activity_id());
   *to.mutable_activity_type() = from.activity_type();
   to.mutable_task_queue()->set_name(from.task_queue().name());
@@ -154,29 +158,35 @@ CommandResult schedule_activity(Completion& completion, command::Command& comman
   RunDraft& run = completion.run;
   const Limits& limits = completion.env.limits;
   if (!command.has_schedule_activity_task_command_attributes()) {
-    return bad_command(kBadSchedule, "ScheduleActivityTaskCommandAttributes is not set on ScheduleActivityTaskCommand.");
+    return bad_command(kBadSchedule,
+                       "ScheduleActivityTaskCommandAttributes is not set on ScheduleActivityTaskCommand.");
   }
   Attributes& attributes = *command.mutable_schedule_activity_task_command_attributes();
-  if (std::string wrong = validate(attributes, limits); !wrong.empty()) return bad_command(kBadSchedule, std::move(wrong));
+  if (std::string wrong = validate(attributes, limits); !wrong.empty())
+    return bad_command(kBadSchedule, std::move(wrong));
   if (nanos(attributes.schedule_to_close_timeout()) == 0 && nanos(attributes.start_to_close_timeout()) == 0) {
-    return bad_command(kBadSchedule,
-                       "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity. ActivityId=" +
-                           attributes.activity_id() + " ActivityType=" + attributes.activity_type().name());
+    return bad_command(
+        kBadSchedule,
+        "a valid StartToCloseTimeout or ScheduleToCloseTimeout must be set on the activity. ActivityId=" +
+            attributes.activity_id() + " ActivityType=" + attributes.activity_type().name());
   }
   if (attributes.input().ByteSizeLong() > limits.blob_size) {
-    return std::unexpected(
-        CommandError{kBadSchedule, "ScheduleActivityTaskCommandAttributes.Input exceeds size limit.", /*terminates=*/true});
+    return std::unexpected(CommandError{kBadSchedule,
+                                        "ScheduleActivityTaskCommandAttributes.Input exceeds size limit.",
+                                        /*terminates=*/true});
   }
   const std::size_t pending = run.state().activities.size();
   if (pending >= limits.pending_activities) {
     return bad_command(enums::WORKFLOW_TASK_FAILED_CAUSE_PENDING_ACTIVITIES_LIMIT_EXCEEDED,
                        "the number of pending activities, " + std::to_string(pending) +
-                           ", has reached the per-workflow limit of " + std::to_string(limits.pending_activities));
+                           ", has reached the per-workflow limit of " +
+                           std::to_string(limits.pending_activities));
   }
   if (run.find_activity(attributes.activity_id())) {
     return bad_command(
         enums::WORKFLOW_TASK_FAILED_CAUSE_SCHEDULE_ACTIVITY_DUPLICATE_ID,
-        "invalid history builder state for action: add-activitytask-scheduled-event, ActivityID: " + attributes.activity_id());
+        "invalid history builder state for action: add-activitytask-scheduled-event, ActivityID: " +
+            attributes.activity_id());
   }
   const Timeouts timeouts = normalise(attributes, run.start().run_timeout());
   pb::Activity activity = new_activity(attributes, timeouts, run, completion.completed_id);
@@ -190,23 +200,27 @@ CommandResult schedule_activity(Completion& completion, command::Command& comman
 
 CommandResult request_cancel_activity(Completion& completion, command::Command& command) {
   if (!command.has_request_cancel_activity_task_command_attributes()) {
-    return bad_command(kBadCancel,
-                       "RequestCancelActivityTaskCommandAttributes is not set on RequestCancelActivityTaskCommand.");
+    return bad_command(
+        kBadCancel,
+        "RequestCancelActivityTaskCommandAttributes is not set on RequestCancelActivityTaskCommand.");
   }
-  const std::int64_t scheduled_id = command.request_cancel_activity_task_command_attributes().scheduled_event_id();
+  const std::int64_t scheduled_id =
+      command.request_cancel_activity_task_command_attributes().scheduled_event_id();
   if (scheduled_id == 0) {
     return bad_command(kBadCancel, "ScheduledEventId is not set on RequestCancelActivityTaskCommand.");
   }
   RunDraft& run = completion.run;
   const auto* entry = run.state().activities.find(scheduled_id);
-  if (!entry && run.has_buffered([&](const HistoryEvent& event) { return is_result_of(event, scheduled_id); })) {
+  if (!entry &&
+      run.has_buffered([&](const HistoryEvent& event) { return is_result_of(event, scheduled_id); })) {
     write_cancel_requested(completion, scheduled_id);  // it is over already, which the worker could not know
     return {};
   }
   if (!entry || (*entry)->cancel_requested()) {
     return bad_command(
-        kBadCancel, "invalid history builder state for action: add-activitytask-cancel-requested-event, ScheduledEventID: " +
-                        std::to_string(scheduled_id));
+        kBadCancel,
+        "invalid history builder state for action: add-activitytask-cancel-requested-event, ScheduledEventID: " +
+            std::to_string(scheduled_id));
   }
   const std::int64_t requested_id = write_cancel_requested(completion, scheduled_id);
   pb::Activity& activity = run.activity(scheduled_id);

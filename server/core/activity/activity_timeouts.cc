@@ -23,9 +23,11 @@ Deadline first_deadline(const pb::Activity& activity) {
   if (activity.started_time() != 0) {
     consider(activity.started_time(), activity.start_to_close_timeout(), enums::TIMEOUT_TYPE_START_TO_CLOSE);
   } else {
-    consider(activity.scheduled_time(), activity.schedule_to_start_timeout(), enums::TIMEOUT_TYPE_SCHEDULE_TO_START);
+    consider(activity.scheduled_time(), activity.schedule_to_start_timeout(),
+             enums::TIMEOUT_TYPE_SCHEDULE_TO_START);
   }
-  consider(activity.first_scheduled_time(), activity.schedule_to_close_timeout(), enums::TIMEOUT_TYPE_SCHEDULE_TO_CLOSE);
+  consider(activity.first_scheduled_time(), activity.schedule_to_close_timeout(),
+           enums::TIMEOUT_TYPE_SCHEDULE_TO_CLOSE);
   if (activity.started_time() != 0) {
     const std::int64_t alive = std::max(activity.last_heartbeat_time(), activity.started_time());
     consider(alive, activity.heartbeat_timeout(), enums::TIMEOUT_TYPE_HEARTBEAT);
@@ -44,15 +46,16 @@ bool time_out(RunDraft& run, std::int64_t scheduled_id, enums::TimeoutType type,
   const pb::Activity& activity = **run.state().activities.find(scheduled_id);
   if (state == enums::RETRY_STATE_TIMEOUT && type != enums::TIMEOUT_TYPE_SCHEDULE_TO_START) {
     failure = activity_timeout_failure(enums::TIMEOUT_TYPE_SCHEDULE_TO_CLOSE);
-    failure.set_message("Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying");
+    failure.set_message(
+        "Not enough time to schedule next retry before activity ScheduleToClose timeout, giving up retrying");
     if (activity.has_last_failure()) *failure.mutable_cause() = activity.last_failure();
   }
   if (activity.has_heartbeat_details()) {
     *failure.mutable_timeout_failure_info()->mutable_last_heartbeat_details() = activity.heartbeat_details();
   }
   const std::int64_t started_id = write_activity_started(run, activity);
-  auto& timed_out =
-      *run.append_or_buffer(enums::EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT).mutable_activity_task_timed_out_event_attributes();
+  auto& timed_out = *run.append_or_buffer(enums::EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT)
+                         .mutable_activity_task_timed_out_event_attributes();
   timed_out.set_scheduled_event_id(scheduled_id);
   timed_out.set_started_event_id(started_id);
   timed_out.set_retry_state(state);

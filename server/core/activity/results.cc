@@ -24,11 +24,12 @@ std::int64_t write_activity_started(RunDraft& run, const pb::Activity& activity)
   return event.event_id();
 }
 
-enums::RetryState retry_activity(RunDraft& run, std::int64_t scheduled_id, const Failure& failure, const Env& env) {
+enums::RetryState retry_activity(RunDraft& run, std::int64_t scheduled_id, const Failure& failure,
+                                 const Env& env) {
   const pb::Activity& now = **run.state().activities.find(scheduled_id);
   if (now.cancel_requested()) return enums::RETRY_STATE_CANCEL_REQUESTED;
-  const RetryDecision decision = decide_retry(now.has_retry_policy() ? &now.retry_policy() : nullptr, now.attempt(), failure,
-                                              env.now, expiration_of(now));
+  const RetryDecision decision = decide_retry(now.has_retry_policy() ? &now.retry_policy() : nullptr,
+                                              now.attempt(), failure, env.now, expiration_of(now));
   if (decision.state != enums::RETRY_STATE_IN_PROGRESS) return decision.state;
   pb::Activity& activity = run.activity(scheduled_id);
   activity.set_attempt(activity.attempt() + 1);
@@ -43,10 +44,11 @@ enums::RetryState retry_activity(RunDraft& run, std::int64_t scheduled_id, const
   return decision.state;
 }
 
-void write_activity_failed(RunDraft& run, std::int64_t scheduled_id, const Failure& failure, const std::string& identity,
-                           enums::RetryState retry_state) {
+void write_activity_failed(RunDraft& run, std::int64_t scheduled_id, const Failure& failure,
+                           const std::string& identity, enums::RetryState retry_state) {
   const std::int64_t started_id = write_activity_started(run, **run.state().activities.find(scheduled_id));
-  auto& failed = *run.append_or_buffer(enums::EVENT_TYPE_ACTIVITY_TASK_FAILED).mutable_activity_task_failed_event_attributes();
+  auto& failed = *run.append_or_buffer(enums::EVENT_TYPE_ACTIVITY_TASK_FAILED)
+                      .mutable_activity_task_failed_event_attributes();
   failed.set_scheduled_event_id(scheduled_id);
   failed.set_started_event_id(started_id);
   failed.set_identity(identity);

@@ -12,10 +12,11 @@ std::int64_t write_activity_started(RunDraft& run, const pb::Activity& activity)
 
 // Tries again if policy, time and a cancel request allow it: then the activity waits for its next attempt, and no event is
 // written. Anything but IN_PROGRESS: nothing was changed.
-enums::RetryState retry_activity(RunDraft& run, std::int64_t scheduled_id, const Failure& failure, const Env& env);
+enums::RetryState retry_activity(RunDraft& run, std::int64_t scheduled_id, const Failure& failure,
+                                 const Env& env);
 
 // Writes the failed event and removes the activity.
-void write_activity_failed(RunDraft& run, std::int64_t scheduled_id, const Failure& failure, const std::string& identity,
-                           enums::RetryState retry_state);
+void write_activity_failed(RunDraft& run, std::int64_t scheduled_id, const Failure& failure,
+                           const std::string& identity, enums::RetryState retry_state);
 
 }  // namespace perdure::core

@@ -44,18 +44,20 @@ Duration delay_after(const RetryPolicy& policy, int attempt, const Failure& fail
   const std::int64_t most = policy.has_maximum_interval() ? nanos(policy.maximum_interval()) : 0;
   const double cap = most > 0 ? static_cast<double>(most) : kMostInterval;
   if (failure.has_application_failure_info() && failure.application_failure_info().has_next_retry_delay()) {
-    const std::int64_t asked = std::max<std::int64_t>(nanos(failure.application_failure_info().next_retry_delay()), 0);
+    const std::int64_t asked =
+        std::max<std::int64_t>(nanos(failure.application_failure_info().next_retry_delay()), 0);
     return Duration(most > 0 ? std::min(asked, most) : asked);
   }
-  const double product =
-      static_cast<double>(nanos(policy.initial_interval())) * std::pow(policy.backoff_coefficient(), attempt - 1);
+  const double product = static_cast<double>(nanos(policy.initial_interval())) *
+                         std::pow(policy.backoff_coefficient(), attempt - 1);
   if (product < cap) return Duration(static_cast<std::int64_t>(product));
   return most > 0 ? Duration(most) : Duration::max();
 }
 
 }  // namespace
 
-RetryDecision decide_retry(const RetryPolicy* policy, int attempt, const Failure& failure, Time now, Time expiration) {
+RetryDecision decide_retry(const RetryPolicy* policy, int attempt, const Failure& failure, Time now,
+                           Time expiration) {
   if (!policy) return {enums::RETRY_STATE_RETRY_POLICY_NOT_SET, {}};
   if (!is_retryable(*policy, failure)) return {enums::RETRY_STATE_NON_RETRYABLE_FAILURE, {}};
   if (policy->maximum_attempts() > 0 && attempt >= policy->maximum_attempts()) {
@@ -75,9 +77,11 @@ std::string normalise_retry_policy(RetryPolicy& policy) {
     assign(policy.mutable_maximum_interval(), static_cast<std::int64_t>(most));
   }
   if (policy.maximum_attempts() == 1) return {};  // no retry: the rest does not matter
-  if (is_negative(policy.initial_interval())) return "invalid InitialInterval set on retry policy: negative duration";
+  if (is_negative(policy.initial_interval()))
+    return "invalid InitialInterval set on retry policy: negative duration";
   if (policy.backoff_coefficient() < 1) return "BackoffCoefficient cannot be less than 1 on retry policy.";
-  if (is_negative(policy.maximum_interval())) return "invalid MaximumInterval set on retry policy: negative duration";
+  if (is_negative(policy.maximum_interval()))
+    return "invalid MaximumInterval set on retry policy: negative duration";
   if (nanos(policy.maximum_interval()) < nanos(policy.initial_interval())) {
     return "MaximumInterval cannot be less than InitialInterval on retry policy.";
   }

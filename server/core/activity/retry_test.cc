@@ -40,7 +40,8 @@ TEST(Retry, Delay) {
   EXPECT_EQ(decide(policy, 4).delay, seconds(8));
   EXPECT_EQ(decide(policy, 5).delay, seconds(10));
   EXPECT_EQ(decide(policy, 1'000'000).delay, seconds(10));
-  EXPECT_EQ(decide(policy_of(1, 2, 0), 1'000'000).state, enums::RETRY_STATE_TIMEOUT);  // later than time can say
+  // later than time can say
+  EXPECT_EQ(decide(policy_of(1, 2, 0), 1'000'000).state, enums::RETRY_STATE_TIMEOUT);
 }
 
 // AC-03: a failure's own delay replaces the product, within the maximum.
@@ -61,7 +62,9 @@ TEST(Retry, Stops) {
             enums::RETRY_STATE_RETRY_POLICY_NOT_SET);
   EXPECT_EQ(decide(policy_of(1, 2, 10, 3), 2).state, enums::RETRY_STATE_IN_PROGRESS);
   EXPECT_EQ(decide(policy_of(1, 2, 10, 3), 3).state, enums::RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED);
-  const auto until = [](int left) { return decide(policy_of(5, 2, 10), 1, application_failure(), kNow + seconds(left)).state; };
+  const auto until = [](int left) {
+    return decide(policy_of(5, 2, 10), 1, application_failure(), kNow + seconds(left)).state;
+  };
   EXPECT_EQ(until(5), enums::RETRY_STATE_IN_PROGRESS);
   EXPECT_EQ(until(4), enums::RETRY_STATE_TIMEOUT);
 }
@@ -76,9 +79,12 @@ TEST(Retry, NonRetryable) {
   Failure flagged = application_failure();
   flagged.mutable_application_failure_info()->set_non_retryable(true);
   EXPECT_EQ(state(flagged), enums::RETRY_STATE_NON_RETRYABLE_FAILURE);
-  EXPECT_EQ(state(activity_timeout_failure(enums::TIMEOUT_TYPE_START_TO_CLOSE)), enums::RETRY_STATE_IN_PROGRESS);
-  EXPECT_EQ(state(activity_timeout_failure(enums::TIMEOUT_TYPE_HEARTBEAT)), enums::RETRY_STATE_NON_RETRYABLE_FAILURE);
-  EXPECT_EQ(state(activity_timeout_failure(enums::TIMEOUT_TYPE_SCHEDULE_TO_CLOSE)), enums::RETRY_STATE_NON_RETRYABLE_FAILURE);
+  EXPECT_EQ(state(activity_timeout_failure(enums::TIMEOUT_TYPE_START_TO_CLOSE)),
+            enums::RETRY_STATE_IN_PROGRESS);
+  EXPECT_EQ(state(activity_timeout_failure(enums::TIMEOUT_TYPE_HEARTBEAT)),
+            enums::RETRY_STATE_NON_RETRYABLE_FAILURE);
+  EXPECT_EQ(state(activity_timeout_failure(enums::TIMEOUT_TYPE_SCHEDULE_TO_CLOSE)),
+            enums::RETRY_STATE_NON_RETRYABLE_FAILURE);
   EXPECT_EQ(state(server_failure("x", false)), enums::RETRY_STATE_IN_PROGRESS);
   EXPECT_EQ(state(server_failure("x", true)), enums::RETRY_STATE_NON_RETRYABLE_FAILURE);
   Failure ended;
@@ -105,7 +111,8 @@ TEST(RetryPolicyTest, Defaults) {
 TEST(RetryPolicyTest, Invalid) {
   const auto wrong = [](RetryPolicy policy) { return normalise_retry_policy(policy); };
   EXPECT_EQ(wrong(policy_of(1, 0.5, 10)), "BackoffCoefficient cannot be less than 1 on retry policy.");
-  EXPECT_EQ(wrong(policy_of(10, 2, 1)), "MaximumInterval cannot be less than InitialInterval on retry policy.");
+  EXPECT_EQ(wrong(policy_of(10, 2, 1)),
+            "MaximumInterval cannot be less than InitialInterval on retry policy.");
   EXPECT_EQ(wrong(policy_of(1, 2, 10, -1)), "MaximumAttempts cannot be negative on retry policy.");
   EXPECT_EQ(wrong(policy_of(-1, 2, 10)), "invalid InitialInterval set on retry policy: negative duration");
   EXPECT_EQ(wrong(policy_of(1, 0.5, 10, 1)), "");  // one attempt: the rest does not matter
@@ -126,7 +133,8 @@ TEST(Failures, Shortened) {
   EXPECT_EQ(small.message().size() % 2, 0U);
   EXPECT_EQ(small.application_failure_info().type(), "Flaky");
   EXPECT_TRUE(small.application_failure_info().non_retryable());
-  EXPECT_EQ(shortened(application_failure(), 4096).SerializeAsString(), application_failure().SerializeAsString());
+  EXPECT_EQ(shortened(application_failure(), 4096).SerializeAsString(),
+            application_failure().SerializeAsString());
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ using Minute = std::chrono::sys_time<minutes>;
 
 constexpr days kHorizon(5 * 366);
 
-constexpr std::string_view kMonths[] = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"};
+constexpr std::string_view kMonths[] = {"jan", "feb", "mar", "apr", "may", "jun",
+                                        "jul", "aug", "sep", "oct", "nov", "dec"};
 constexpr std::string_view kWeekdays[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
 
 // The values a field may take, as bits; `any` when it does not restrict ("*" or "?").
@@ -47,7 +48,8 @@ struct Calendar {
 
 std::string lower(std::string_view text) {
   std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return result;
 }
 
@@ -92,7 +94,8 @@ bool add_range(Field& field, std::string_view text, const FieldKind& kind) {
     low = value_of(range, kind);
     if (slash == std::string_view::npos) high = low;
   }
-  if (!step || *step == 0 || !low || !high || *low < kind.low || *high > kind.high || *low > *high) return false;
+  if (!step || *step == 0 || !low || !high || *low < kind.low || *high > kind.high || *low > *high)
+    return false;
   for (unsigned value = *low; value <= *high; value += *step) field.bits |= std::uint64_t{1} << value;
   return true;
 }
@@ -101,7 +104,8 @@ std::optional<Calendar> read_calendar(std::string_view text) {
   const std::vector<std::string_view> parts = split(text, " \t");
   if (parts.size() != kFields.size()) return std::nullopt;
   Calendar calendar;
-  Field* const fields[] = {&calendar.minute, &calendar.hour, &calendar.day, &calendar.month, &calendar.weekday};
+  Field* const fields[] = {&calendar.minute, &calendar.hour, &calendar.day, &calendar.month,
+                           &calendar.weekday};
   for (std::size_t i = 0; i < kFields.size(); ++i) {
     for (const std::string_view range : split(parts[i], ","))
       if (!add_range(*fields[i], range, kFields[i])) return std::nullopt;
@@ -125,17 +129,19 @@ std::optional<Duration> read_duration(std::string_view text) {
     std::string_view name;
     double nanoseconds;
   };
-  static constexpr Unit kUnits[] = {{"ns", 1},  {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6},
+  static constexpr Unit kUnits[] = {{"ns", 1},  {"us", 1e3}, {"µs", 1e3},  {"ms", 1e6},
                                     {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
   if (text.empty()) return std::nullopt;
   double total = 0;
   while (!text.empty()) {
     double amount = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount, std::chars_format::fixed);
+    const auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), amount, std::chars_format::fixed);
     if (error != std::errc() || amount < 0) return std::nullopt;
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
     const std::string_view name = text.substr(0, text.find_first_of("0123456789."));
-    const auto* unit = std::find_if(std::begin(kUnits), std::end(kUnits), [&](const Unit& u) { return u.name == name; });
+    const auto* unit =
+        std::find_if(std::begin(kUnits), std::end(kUnits), [&](const Unit& u) { return u.name == name; });
     if (unit == std::end(kUnits)) return std::nullopt;
     text.remove_prefix(name.size());
     total += amount * unit->nanoseconds;

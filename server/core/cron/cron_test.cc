@@ -12,7 +12,8 @@ namespace {
 base::Time at(const std::string& text) {
   int year = 0, month = 0, day = 0, hour = 0, minute = 0;
   double second = 0;
-  EXPECT_EQ(std::sscanf(text.c_str(), "%d-%d-%dT%d:%d:%lfZ", &year, &month, &day, &hour, &minute, &second), 6) << text;
+  EXPECT_EQ(std::sscanf(text.c_str(), "%d-%d-%dT%d:%d:%lfZ", &year, &month, &day, &hour, &minute, &second), 6)
+      << text;
   const std::chrono::sys_days date(std::chrono::year(year) / month / day);
   return date + std::chrono::hours(hour) + std::chrono::minutes(minute) +
          std::chrono::milliseconds(static_cast<int>(second * 1000));
@@ -24,7 +25,8 @@ std::string text_of(base::Time time) {
   const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - date));
   char text[32];
   std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02dZ", int(day.year()), unsigned(day.month()),
-                unsigned(day.day()), int(clock.hours().count()), int(clock.minutes().count()), int(clock.seconds().count()));
+                unsigned(day.day()), int(clock.hours().count()), int(clock.minutes().count()),
+                int(clock.seconds().count()));
   return text;
 }
 
@@ -88,10 +90,29 @@ TEST(Cron, ClockChanges) {
 }
 
 TEST(Cron, Invalid) {
-  for (const char* schedule :
-       {"", "not a cron", "* * * *", "* * * * * *", "61 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 7",
-        "5-1 * * * *", "*/0 * * * *", "1-2-3 * * * *", "1/2/3 * * * *", "-1 * * * *", ", * * * *", "@sometimes", "@every",
-        "@every soon", "@every -1h", "@every 5", "TZ=Nowhere/City 0 0 * * *", "TZ=UTC", "0 0 30 2 *"}) {
+  for (const char* schedule : {"",
+                               "not a cron",
+                               "* * * *",
+                               "* * * * * *",
+                               "61 * * * *",
+                               "* 24 * * *",
+                               "* * 0 * *",
+                               "* * * 13 *",
+                               "* * * * 7",
+                               "5-1 * * * *",
+                               "*/0 * * * *",
+                               "1-2-3 * * * *",
+                               "1/2/3 * * * *",
+                               "-1 * * * *",
+                               ", * * * *",
+                               "@sometimes",
+                               "@every",
+                               "@every soon",
+                               "@every -1h",
+                               "@every 5",
+                               "TZ=Nowhere/City 0 0 * * *",
+                               "TZ=UTC",
+                               "0 0 30 2 *"}) {
     EXPECT_EQ(next(schedule, "2024-01-01T00:00:00Z"), "invalid CronSchedule.") << schedule;
   }
 }

@@ -14,10 +14,11 @@ const Namespace* target_namespace(const Completion& completion, const std::strin
   return completion.env.catalog.find_by_name(name);
 }
 
-CommandResult check_target(const Completion& completion, enums::WorkflowTaskFailedCause cause, const std::string& ns,
-                           const std::string& workflow_id, const std::string& what) {
+CommandResult check_target(const Completion& completion, enums::WorkflowTaskFailedCause cause,
+                           const std::string& ns, const std::string& workflow_id, const std::string& what) {
   if (workflow_id.empty()) return bad_command(cause, "WorkflowId is not set on " + what + ".");
-  if (workflow_id.size() > completion.env.limits.id_length) return bad_command(cause, "WorkflowId length exceeds limit.");
+  if (workflow_id.size() > completion.env.limits.id_length)
+    return bad_command(cause, "WorkflowId length exceeds limit.");
   const Namespace* target = target_namespace(completion, ns);
   if (!target) return std::unexpected(CommandError{cause, {}, false, namespace_not_found(ns)});
   if (target->id() != completion.env.ns.id()) {
@@ -27,13 +28,16 @@ CommandResult check_target(const Completion& completion, enums::WorkflowTaskFail
 }
 
 // How the texts of the API name the target of a command.
-std::string target_text(const Completion& completion, const temporal::api::common::v1::WorkflowExecution& target) {
-  return " WorkflowId=" + target.workflow_id() + " Namespace=" + completion.env.ns.name() + " RunId=" + target.run_id();
+std::string target_text(const Completion& completion,
+                        const temporal::api::common::v1::WorkflowExecution& target) {
+  return " WorkflowId=" + target.workflow_id() + " Namespace=" + completion.env.ns.name() +
+         " RunId=" + target.run_id();
 }
 
 std::size_t pending(const RunDraft& run, int kind) {
   std::size_t count = 0;
-  run.state().externals.each([&](std::int64_t, const auto& e) { count += e->kind() == kind && !e->outcome_recorded(); });
+  run.state().externals.each(
+      [&](std::int64_t, const auto& e) { count += e->kind() == kind && !e->outcome_recorded(); });
   return count;
 }
 
@@ -75,8 +79,9 @@ void write_outcome(RunDraft& run, const pb::External& external, int failed_cause
                             .mutable_external_workflow_execution_cancel_requested_event_attributes();
     describe_target(external, attributes);
   } else {
-    auto& attributes = *run.append_or_buffer(enums::EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED)
-                            .mutable_request_cancel_external_workflow_execution_failed_event_attributes();
+    auto& attributes =
+        *run.append_or_buffer(enums::EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED)
+             .mutable_request_cancel_external_workflow_execution_failed_event_attributes();
     describe_target(external, attributes);
     attributes.set_cause(static_cast<enums::CancelExternalWorkflowExecutionFailedCause>(failed_cause));
   }
@@ -93,7 +98,8 @@ CommandResult signal_external(Completion& completion, command::Command& command)
   }
   if (!attributes.has_execution()) return bad_command(kCause, "Execution is not set on " + what + ".");
   const auto& target = attributes.execution();
-  if (auto ok = check_target(completion, kCause, attributes.namespace_(), target.workflow_id(), what); !ok) return ok;
+  if (auto ok = check_target(completion, kCause, attributes.namespace_(), target.workflow_id(), what); !ok)
+    return ok;
   if (attributes.signal_name().empty())
     return bad_command(kCause, "SignalName is not set on " + what + "." + target_text(completion, target));
   if (attributes.signal_name().size() > completion.env.limits.id_length) {
@@ -128,20 +134,24 @@ CommandResult signal_external(Completion& completion, command::Command& command)
 }
 
 CommandResult request_cancel_external(Completion& completion, command::Command& command) {
-  constexpr auto kCause = enums::WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_ATTRIBUTES;
+  constexpr auto kCause =
+      enums::WORKFLOW_TASK_FAILED_CAUSE_BAD_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_ATTRIBUTES;
   const auto& attributes = command.request_cancel_external_workflow_execution_command_attributes();
   const std::string what = "RequestCancelExternalWorkflowExecutionCommand";
   if (!command.has_request_cancel_external_workflow_execution_command_attributes()) {
     return bad_command(kCause, what + "Attributes is not set on command.");
   }
-  if (auto ok = check_target(completion, kCause, attributes.namespace_(), attributes.workflow_id(), what); !ok) return ok;
+  if (auto ok = check_target(completion, kCause, attributes.namespace_(), attributes.workflow_id(), what);
+      !ok)
+    return ok;
   RunDraft& run = completion.run;
   if (pending(run, kExternalCancel) >= completion.env.limits.pending_cancels) {
     return bad_command(enums::WORKFLOW_TASK_FAILED_CAUSE_PENDING_REQUEST_CANCEL_LIMIT_EXCEEDED,
                        "the number of pending requests to cancel external workflows has reached its limit");
   }
   pb::External external;
-  owe(completion, kExternalCancel, run.next_event_id(), attributes.workflow_id(), attributes.run_id(), external);
+  owe(completion, kExternalCancel, run.next_event_id(), attributes.workflow_id(), attributes.run_id(),
+      external);
   external.set_control(attributes.control());
   external.set_child_workflow_only(attributes.child_workflow_only());
   auto& event = *run.append(enums::EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED)

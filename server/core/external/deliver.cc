@@ -10,8 +10,10 @@ namespace {
 
 // What the effect comes to; 0: it took place. Causes of both kinds have the same numbers for these.
 int take_effect(UnitDraft& unit, RunDraft* run, const DeliverExternal& command) {
-  constexpr int kNotFound = enums::SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND;
-  static_assert(kNotFound == enums::CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND);
+  constexpr int kNotFound =
+      enums::SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND;
+  static_assert(kNotFound ==
+                enums::CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND);
   if (!run || command.child_workflow_only || run->run_id() == command.sender_run_id) return kNotFound;
   if (command.kind == kExternalCancel) {
     if (!run->running()) return 0;  // already closed counts as delivered (TS-06)

@@ -9,15 +9,16 @@
 namespace perdure::core {
 
 struct Limits {
-  std::size_t id_length = 1000;            // workflow id, type, task queue, request id, signal name, activity id, timer id …
-  std::size_t blob_size = 2 << 20;         // one payload field
+  // workflow id, type, task queue, request id, signal name, activity id, timer id …
+  std::size_t id_length = 1000;
+  std::size_t blob_size = 2 << 20;  // one payload field
   std::size_t memo_size = 2 << 20;
   std::size_t search_attribute_value_size = 2 << 10;
   std::size_t search_attributes_size = 40 << 10;
   std::size_t search_attributes_count = 100;
   std::size_t activity_failure_in_state = 4 << 10;
   std::size_t pending_activities = 2000;
-  std::size_t pending_signals = 2000;      // external signals of one run in flight
+  std::size_t pending_signals = 2000;  // external signals of one run in flight
   std::size_t pending_cancels = 2000;
   std::int32_t signals_per_run = 10'000;
   std::int64_t history_events = 51'200;
@@ -26,7 +27,7 @@ struct Limits {
   std::int64_t history_size_suggest = 4 << 20;
   std::size_t buffered_events = 100;
   std::size_t buffered_bytes = 2 << 20;
-  std::size_t buffered_queries = 1;        // per run
+  std::size_t buffered_queries = 1;  // per run
   std::size_t links = 10;
   std::size_t link_size = 4000;
   std::size_t user_metadata_summary = 400;

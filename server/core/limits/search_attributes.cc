@@ -25,9 +25,9 @@ constexpr auto kList = enums::INDEXED_VALUE_TYPE_KEYWORD_LIST;
 
 // Kept by worker versioning alone (VE-07).
 const std::set<std::string, std::less<>>& versioning_attributes() {
-  static const std::set<std::string, std::less<>> names = {"TemporalUsedWorkerDeploymentVersions", "TemporalWorkerDeployment",
-                                                           "TemporalWorkerDeploymentVersion",
-                                                           "TemporalWorkflowVersioningBehavior"};
+  static const std::set<std::string, std::less<>> names = {
+      "TemporalUsedWorkerDeploymentVersions", "TemporalWorkerDeployment", "TemporalWorkerDeploymentVersion",
+      "TemporalWorkflowVersioningBehavior"};
   return names;
 }
 
@@ -62,8 +62,9 @@ int number(std::string_view text, std::size_t from, std::size_t count) {
 // RFC 3339 with a zone: 2021-06-01T12:30:00.5+02:00.
 bool is_datetime(const std::string& text) {
   const std::string_view at = text;
-  if (!digits(at, 0, 4) || !digits(at, 5, 2) || !digits(at, 8, 2) || !digits(at, 11, 2) || !digits(at, 14, 2) ||
-      !digits(at, 17, 2) || at[4] != '-' || at[7] != '-' || at[10] != 'T' || at[13] != ':' || at[16] != ':') {
+  if (!digits(at, 0, 4) || !digits(at, 5, 2) || !digits(at, 8, 2) || !digits(at, 11, 2) ||
+      !digits(at, 14, 2) || !digits(at, 17, 2) || at[4] != '-' || at[7] != '-' || at[10] != 'T' ||
+      at[13] != ':' || at[16] != ':') {
     return false;
   }
   const std::chrono::year_month_day date{std::chrono::year(number(at, 0, 4)),
@@ -77,15 +78,18 @@ bool is_datetime(const std::string& text) {
     if (next == first) return false;
   }
   if (next < at.size() && at[next] == 'Z') return next + 1 == at.size();
-  return next + 6 == at.size() && (at[next] == '+' || at[next] == '-') && digits(at, next + 1, 2) && at[next + 3] == ':' &&
-         digits(at, next + 4, 2) && number(at, next + 1, 2) < 24 && number(at, next + 4, 2) < 60;
+  return next + 6 == at.size() && (at[next] == '+' || at[next] == '-') && digits(at, next + 1, 2) &&
+         at[next + 3] == ':' && digits(at, next + 4, 2) && number(at, next + 1, 2) < 24 &&
+         number(at, next + 4, 2) < 60;
 }
 
 bool is_scalar_of(const json& value, SearchAttributeType type) {
   switch (type) {
     case kText:
     case kKeyword: return value.is_string();
-    case kInt: return value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= INT64_MAX);
+    case kInt:
+      return value.is_number_integer() &&
+             (!value.is_number_unsigned() || value.get<std::uint64_t>() <= INT64_MAX);
     case kDouble: return value.is_number();
     case kBool: return value.is_boolean();
     case kDatetime: return value.is_string() && is_datetime(value.get_ref<const std::string&>());
@@ -146,11 +150,21 @@ void merge_fields(Fields& fields, const Fields& changes) {
 
 const SearchAttributeTypes& system_search_attributes() {
   static const SearchAttributeTypes types = {
-      {"CloseTime", kDatetime},         {"ExecutionDuration", kInt},    {"ExecutionStatus", kKeyword},
-      {"ExecutionTime", kDatetime},     {"HistoryLength", kInt},        {"HistorySizeBytes", kInt},
-      {"ParentRunId", kKeyword},        {"ParentWorkflowId", kKeyword}, {"RootRunId", kKeyword},
-      {"RootWorkflowId", kKeyword},     {"RunId", kKeyword},            {"StartTime", kDatetime},
-      {"StateTransitionCount", kInt},   {"TaskQueue", kKeyword},        {"WorkflowId", kKeyword},
+      {"CloseTime", kDatetime},
+      {"ExecutionDuration", kInt},
+      {"ExecutionStatus", kKeyword},
+      {"ExecutionTime", kDatetime},
+      {"HistoryLength", kInt},
+      {"HistorySizeBytes", kInt},
+      {"ParentRunId", kKeyword},
+      {"ParentWorkflowId", kKeyword},
+      {"RootRunId", kKeyword},
+      {"RootWorkflowId", kKeyword},
+      {"RunId", kKeyword},
+      {"StartTime", kDatetime},
+      {"StateTransitionCount", kInt},
+      {"TaskQueue", kKeyword},
+      {"WorkflowId", kKeyword},
       {"WorkflowType", kKeyword},
   };
   return types;
@@ -199,10 +213,12 @@ const char* search_attribute_type_name(SearchAttributeType type) {
   }
 }
 
-base::Status validate_search_attributes(SearchAttributes& attributes, const Namespace& ns, const Limits& limits) {
+base::Status validate_search_attributes(SearchAttributes& attributes, const Namespace& ns,
+                                        const Limits& limits) {
   if (attributes.indexed_fields_size() > static_cast<int>(limits.search_attributes_count)) {
-    return base::invalid_argument("number of search attributes " + std::to_string(attributes.indexed_fields_size()) +
-                                  " exceeds limit " + std::to_string(limits.search_attributes_count));
+    return base::invalid_argument("number of search attributes " +
+                                  std::to_string(attributes.indexed_fields_size()) + " exceeds limit " +
+                                  std::to_string(limits.search_attributes_count));
   }
   std::set<std::string> names;  // errors name the first in order, whatever order the map has
   for (const auto& [name, payload] : attributes.indexed_fields()) names.insert(name);
@@ -214,23 +230,26 @@ base::Status validate_search_attributes(SearchAttributes& attributes, const Name
     }
     const SearchAttributeType type = search_attribute_type(name, ns);
     if (type == enums::INDEXED_VALUE_TYPE_UNSPECIFIED) {
-      return base::invalid_argument("Namespace " + ns.name() + " has no mapping defined for search attribute " + name);
+      return base::invalid_argument("Namespace " + ns.name() +
+                                    " has no mapping defined for search attribute " + name);
     }
     if (payload.data().size() > limits.search_attribute_value_size) {
-      return base::invalid_argument("search attribute " + name + " value size " + std::to_string(payload.data().size()) +
-                                    " exceeds size limit " + std::to_string(limits.search_attribute_value_size));
+      return base::invalid_argument("search attribute " + name + " value size " +
+                                    std::to_string(payload.data().size()) + " exceeds size limit " +
+                                    std::to_string(limits.search_attribute_value_size));
     }
     total += name.size() + payload.data().size();
     const std::optional<json> value = decoded(payload);
     if (!value || !fits(*value, type)) {
       return base::invalid_argument("invalid value for search attribute " + name + " of type " +
-                                    search_attribute_type_name(type) + ": " + (value ? shown(*value) : payload.data()));
+                                    search_attribute_type_name(type) + ": " +
+                                    (value ? shown(*value) : payload.data()));
     }
     (*payload.mutable_metadata())["type"] = search_attribute_type_name(type);
   }
   if (total > limits.search_attributes_size) {
-    return base::invalid_argument("total size of search attributes " + std::to_string(total) + " exceeds size limit " +
-                                  std::to_string(limits.search_attributes_size));
+    return base::invalid_argument("total size of search attributes " + std::to_string(total) +
+                                  " exceeds size limit " + std::to_string(limits.search_attributes_size));
   }
   return {};
 }
@@ -239,13 +258,16 @@ bool is_null(const Payload& payload) {
   const std::string* encoding = metadata(payload, "encoding");
   if (!encoding) return payload.data().empty();
   if (*encoding == "binary/null") return true;
-  return *encoding == "json/plain" && (payload.data().empty() || payload.data() == "null" || payload.data() == "[]");
+  return *encoding == "json/plain" &&
+         (payload.data().empty() || payload.data() == "null" || payload.data() == "[]");
 }
 
 void merge(SearchAttributes& attributes, const SearchAttributes& changes) {
   merge_fields(*attributes.mutable_indexed_fields(), changes.indexed_fields());
 }
-void merge(Memo& memo, const Memo& changes) { merge_fields(*memo.mutable_fields(), changes.fields()); }
+void merge(Memo& memo, const Memo& changes) {
+  merge_fields(*memo.mutable_fields(), changes.fields());
+}
 
 Payload listed(const Payload& value) {
   const std::string* type = metadata(value, "type");

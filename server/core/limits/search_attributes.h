@@ -29,7 +29,8 @@ const char* search_attribute_type_name(SearchAttributeType type);
 
 // Checks names, values and sizes of what a client wants to set, and notes each type in its payload's metadata.
 // INVALID_ARGUMENT when something is wrong; the attributes are then half done.
-base::Status validate_search_attributes(SearchAttributes& attributes, const Namespace& ns, const Limits& limits);
+base::Status validate_search_attributes(SearchAttributes& attributes, const Namespace& ns,
+                                        const Limits& limits);
 
 // True for the payloads that take a value away: null, an empty list, nothing.
 bool is_null(const temporal::api::common::v1::Payload& payload);

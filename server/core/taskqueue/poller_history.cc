@@ -23,8 +23,8 @@ void PollerHistory::touch(const std::string& identity, Time now) {
 void PollerHistory::shrink(Time now) {
   std::erase_if(by_identity_, [&](const auto& entry) { return entry.second.last_access + kKept < now; });
   if (by_identity_.size() < kMost) return;
-  by_identity_.erase(std::ranges::min_element(
-      by_identity_, {}, [](const auto& entry) { return entry.second.last_access; }));
+  by_identity_.erase(
+      std::ranges::min_element(by_identity_, {}, [](const auto& entry) { return entry.second.last_access; }));
 }
 
 std::vector<PollerSeen> PollerHistory::recent(Time now) const {

@@ -9,11 +9,15 @@ namespace {
 constexpr double kEnough = 1 - 1e-6;  // of a token: what rounding took is not waited for
 constexpr Duration kStep = std::chrono::seconds(5);
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 }  // namespace
 
-double TokenBucket::burst() const { return std::max(1.0, rate_ / 10); }
+double TokenBucket::burst() const {
+  return std::max(1.0, rate_ / 10);
+}
 
 double TokenBucket::tokens(Time now) const {
   if (now <= counted_) return tokens_;
@@ -58,13 +62,16 @@ Time TokenBucket::next(Time now) const {
   return base::add(now, Duration(static_cast<std::int64_t>(std::ceil(wait * 1e9))));
 }
 
-std::int64_t RollingRate::step_of(Time time) const { return time.time_since_epoch() / kStep; }
+std::int64_t RollingRate::step_of(Time time) const {
+  return time.time_since_epoch() / kStep;
+}
 
 void RollingRate::count(Time now) {
   const std::int64_t step = std::max(step_of(now), newest_);
   if (newest_ < 0) first_ = now;
   if (newest_ >= 0 && step - newest_ >= kSteps) counts_.fill(0);
-  for (std::int64_t passed = std::max(newest_ + 1, step - kSteps + 1); newest_ >= 0 && passed <= step; ++passed) {
+  for (std::int64_t passed = std::max(newest_ + 1, step - kSteps + 1); newest_ >= 0 && passed <= step;
+       ++passed) {
     counts_[passed % kSteps] = 0;
   }
   newest_ = step;

@@ -33,8 +33,9 @@ TEST(TokenBucket, GivesItsRateAndNoMore_MA08) {
     Duration period;
     int least, most;
   };
-  for (const Row& row : {Row{5, 10s, 50, 51}, Row{0.5, 10s, 5, 6}, Row{1000, 2s, 2000, 2101}, Row{20, 5s, 100, 102},
-                         Row{99'999, 100ms, 9'999, 20'000}, Row{1.0 / 3600, 2h, 2, 3}}) {
+  for (const Row& row :
+       {Row{5, 10s, 50, 51}, Row{0.5, 10s, 5, 6}, Row{1000, 2s, 2000, 2101}, Row{20, 5s, 100, 102},
+        Row{99'999, 100ms, 9'999, 20'000}, Row{1.0 / 3600, 2h, 2, 3}}) {
     const int taken = taken_in(row.rate, row.period);
     EXPECT_GE(taken, row.least) << row.rate;
     EXPECT_LE(taken, row.most) << row.rate;

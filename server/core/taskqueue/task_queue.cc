@@ -8,16 +8,20 @@ namespace {
 using namespace std::chrono_literals;
 
 // MA-11.
-constexpr Duration kIdlePoll = 1s;          // a poll that waited so long was not needed
-constexpr Duration kOldBacklog = 200ms;     // a backlog so old needs more polls
-constexpr double kGrowing = 1.2;            // so does this ratio of tasks added to tasks dispatched
+constexpr Duration kIdlePoll = 1s;       // a poll that waited so long was not needed
+constexpr Duration kOldBacklog = 200ms;  // a backlog so old needs more polls
+constexpr double kGrowing = 1.2;         // so does this ratio of tasks added to tasks dispatched
 constexpr double kAdvicesPerSecond = 10;
 
-Duration age(Time oldest, Time now) { return oldest < now ? now - oldest : Duration::zero(); }
+Duration age(Time oldest, Time now) {
+  return oldest < now ? now - oldest : Duration::zero();
+}
 
 }  // namespace
 
-int TaskQueue::level(int priority) { return std::clamp(priority, kHighest, kLowest); }
+int TaskQueue::level(int priority) {
+  return std::clamp(priority, kHighest, kLowest);
+}
 
 void TaskQueue::offer(TaskReference task, Time now) {
   const int at = level(task.priority);
@@ -36,7 +40,9 @@ PollPlace TaskQueue::park_first(const IdlePoll& poll) {
   return first_--;
 }
 
-void TaskQueue::leave(PollPlace place) { idle_.erase(place); }
+void TaskQueue::leave(PollPlace place) {
+  idle_.erase(place);
+}
 
 std::optional<IdlePoll> TaskQueue::take_poll(Time now) {
   const auto found = std::ranges::find_if(idle_, [&](const auto& entry) { return now <= entry.second.end; });
@@ -58,7 +64,8 @@ std::optional<TaskQueue::Match> TaskQueue::match(Time now) {
 
 ReplyHints TaskQueue::started(const TaskIdentity& task, const IdlePoll& poll, Time now) {
   dispatched_.count(now);
-  if (const TaskReference* found = window_.find_under_way(task)) rates_[level(found->priority)].dispatched.count(now);
+  if (const TaskReference* found = window_.find_under_way(task))
+    rates_[level(found->priority)].dispatched.count(now);
   window_.finished(task, false, now);
   return {window_.backlog_count(), advice(poll, now)};
 }

@@ -24,8 +24,8 @@ namespace perdure::core {
 // A poll that waits.
 struct IdlePoll {
   std::uint64_t id = 0;
-  Time since{};              // when it came
-  Time end{};                // it is not given anything after this
+  Time since{};  // when it came
+  Time end{};    // it is not given anything after this
 };
 // Where it stands in the row; names it while it waits.
 using PollPlace = std::int64_t;
@@ -53,7 +53,8 @@ class TaskQueue {
  public:
   static constexpr int kHighest = 1, kLowest = 5, kDefault = 3;
 
-  explicit TaskQueue(TaskWindow::Bounds bounds, std::optional<Time> lost = std::nullopt) : window_(bounds, lost) {}
+  explicit TaskQueue(TaskWindow::Bounds bounds, std::optional<Time> lost = std::nullopt)
+      : window_(bounds, lost) {}
 
   // ---- tasks ----
   void offer(TaskReference task, Time now);
@@ -71,12 +72,12 @@ class TaskQueue {
   // ---- matching ----
   struct Match {
     IdlePoll poll;
-    const TaskReference* task = nullptr;       // under way; valid until its outcome is told
+    const TaskReference* task = nullptr;  // under way; valid until its outcome is told
   };
   // The next poll and the next task, both taken; nothing when one is missing or the rate forbids. Tell the outcome by one of:
   std::optional<Match> match(Time now);
   ReplyHints started(const TaskIdentity& task, const IdlePoll& poll, Time now);  // delivered
-  void undone(const TaskIdentity& task, Time now);      // started, but there was nobody to deliver it to
+  void undone(const TaskIdentity& task, Time now);  // started, but there was nobody to deliver it to
   void obsolete(const TaskIdentity& task, Time now);
   void failed(const TaskIdentity& task, Time now);
 
@@ -107,7 +108,7 @@ class TaskQueue {
   PollPlace first_ = 0, last_ = 0;
   TokenBucket bucket_;
   std::optional<double> rate_;
-  bool throttled_ = false;     // the last match was forbidden by the rate
+  bool throttled_ = false;      // the last match was forbidden by the rate
   std::map<int, Rates> rates_;  // by level
   RollingRate added_, dispatched_;
   PollerHistory history_;

@@ -49,8 +49,11 @@ class Script {
     std::string name;
     if (verb != "match") words >> name;
     if (verb == "offer") {
-      queue_.offer({.priority = static_cast<int>(option(words, "p", 3)), .time = now_ - option(words, "age", 0) * 1ms,
-                    .run_id = name, .task_id = 5, .attempt = static_cast<int>(option(words, "attempt", 1))},
+      queue_.offer({.priority = static_cast<int>(option(words, "p", 3)),
+                    .time = now_ - option(words, "age", 0) * 1ms,
+                    .run_id = name,
+                    .task_id = 5,
+                    .attempt = static_cast<int>(option(words, "attempt", 1))},
                    now_);
     } else if (verb == "park") {
       polls_[name] = {.id = ++last_poll_, .since = now_, .end = now_ + option(words, "for", 60'000) * 1ms};
@@ -115,7 +118,8 @@ TEST(TaskQueue, Matching) {
       {"a waiting task goes to a new poll", "offer r\n match -> nothing\n park p\n match -> p r"},
       {"polls: first come, first served", "park p\n park q\n offer a\n offer b age=9\n match -> p b, q a"},
       {"a poll that left gets nothing (MA-05)", "park p\n park q\n leave p\n offer a\n match -> q a"},
-      {"a poll past its end gets nothing (E16)", "park p for=1000\n park q\n wait 1001\n offer a\n match -> q a"},
+      {"a poll past its end gets nothing (E16)",
+       "park p for=1000\n park q\n wait 1001\n offer a\n match -> q a"},
       {"a poll at its end still does (E16)", "park p for=1000\n wait 1000\n offer a\n match -> p a"},
       {"sync match only when no older task waits (E16)",
        "offer old age=500\n offer new\n park p\n match -> p old\n park q\n match -> q new"},
@@ -126,17 +130,22 @@ TEST(TaskQueue, Matching) {
       {"a start that failed: poll to the head, task to its place after a pause (E16)",
        "offer a age=9\n park p\n park q\n match -> p a\n failed a\n first p\n match -> nothing\n offer b\n match -> p b\n"
        "wait 100\n match -> q a"},
-      {"first of the firsts is the last that came back", "park a\n park b\n offer x age=2\n offer y age=1\n match -> a x, b y\n"
+      {"first of the firsts is the last that came back",
+       "park a\n park b\n offer x age=2\n offer y age=1\n match -> a x, b y\n"
        "failed x\n first a\n failed y\n first b\n offer z\n match -> b z"},
-      {"a rate of 0 stops dispatch (MA-08)", "rate 0\n offer a\n park p\n match -> nothing\n wait 60000\n match -> nothing"},
-      {"the last writer wins (MA-08)", "rate 0\n offer a\n park p\n match -> nothing\n rate 10\n wait 100\n match -> p a"},
+      {"a rate of 0 stops dispatch (MA-08)",
+       "rate 0\n offer a\n park p\n match -> nothing\n wait 60000\n match -> nothing"},
+      {"the last writer wins (MA-08)",
+       "rate 0\n offer a\n park p\n match -> nothing\n rate 10\n wait 100\n match -> p a"},
       {"a rate spreads tasks (MA-08)",
        "rate 2\n offer a age=3\n offer b age=2\n offer c age=1\n park p\n park q\n park r\n match -> p a\n wait 499\n"
        "match -> nothing\n wait 1\n match -> q b\n wait 500\n match -> r c"},
       {"a token is not used up by an obsolete task (MA-08)",
        "rate 1\n offer a age=2\n offer b age=1\n park p\n match -> p a\n obsolete a\n first p\n match -> p b"},
-      {"a start undone is offered again (E16)", "offer a\n park p\n match -> p a\n undone a\n offer a\n park q\n match -> q a"},
-      {"a repeated offer is one task (E16)", "offer a\n offer a\n park p\n park q\n match -> p a\n offer a\n match -> nothing"},
+      {"a start undone is offered again (E16)",
+       "offer a\n park p\n match -> p a\n undone a\n offer a\n park q\n match -> q a"},
+      {"a repeated offer is one task (E16)",
+       "offer a\n offer a\n park p\n park q\n match -> p a\n offer a\n match -> nothing"},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.what);
@@ -151,7 +160,8 @@ TEST(TaskQueue, AdviceToPollers_MA11) {
     std::optional<int> advice;
   };
   const Row rows[] = {
-      {"waited a second, nothing else to do", "park p\n wait 1000\n offer a\n match -> p a\n started a p", -1},
+      {"waited a second, nothing else to do", "park p\n wait 1000\n offer a\n match -> p a\n started a p",
+       -1},
       {"waited less", "park p\n wait 999\n offer a\n match -> p a\n started a p", std::nullopt},
       {"an old backlog", "offer a age=300\n offer b age=201\n park p\n match -> p a\n started a p", 1},
       {"waited long, but there is a backlog now",
@@ -159,7 +169,8 @@ TEST(TaskQueue, AdviceToPollers_MA11) {
       {"more comes than goes", "park p\n offer a\n offer b\n match -> p a\n started a p", 1},
       {"in balance", "park p\n offer a\n match -> p a\n started a p", std::nullopt},
       {"held back by the rate, not by polls",
-       "rate 1\n offer a age=300\n offer b age=300\n park p\n park q\n match -> p a\n started a p", std::nullopt},
+       "rate 1\n offer a age=300\n offer b age=300\n park p\n park q\n match -> p a\n started a p",
+       std::nullopt},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.what);
@@ -173,8 +184,9 @@ TEST(TaskQueue, AtMostTenAdvicesASecond_MA11) {
   Script script;
   int given = 0;
   for (int i = 0; i < 200; ++i) {
-    script.run("offer a age=900\n offer b age=901\n park p\n match -> p b\n started b p\n"
-               "park q\n match -> q a\n undone a\n wait 10");
+    script.run(
+        "offer a age=900\n offer b age=901\n park p\n match -> p b\n started b p\n"
+        "park q\n match -> q a\n undone a\n wait 10");
     given += script.advice().has_value();
   }
   EXPECT_GE(given, 19);
@@ -183,7 +195,8 @@ TEST(TaskQueue, AtMostTenAdvicesASecond_MA11) {
 
 TEST(TaskQueue, Figures_MA12) {
   Script script;
-  script.run("offer a p=1 age=4000\n offer b age=500\n offer c age=200\n park p\n match -> p a\n started a p\n wait 1000");
+  script.run(
+      "offer a p=1 age=4000\n offer b age=500\n offer c age=200\n park p\n match -> p a\n started a p\n wait 1000");
   const QueueFigures figures = script.queue().figures(script.now());
   EXPECT_EQ(figures.backlog, 2);
   EXPECT_EQ(figures.backlog_age, 1500ms);

@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kFirstPause = 100ms, kLongestPause = 10s;             // between starts that fail
+constexpr Duration kFirstPause = 100ms, kLongestPause = 10s;                   // between starts that fail
 constexpr Duration kFirstAgain = 1s, kLongestAgain = std::chrono::minutes(1);  // between second looks
 
 // The order of the index (store.h): priority, age, then the key.
@@ -96,7 +96,8 @@ TaskWindow::Added TaskWindow::add(TaskReference task, Time now) {
     return same ? Added::kRepeated : Added::kReplaced;
   }
   const TaskReference& waits = held.task;
-  if (task.attempt == waits.attempt && task.priority == waits.priority && task.time == waits.time) return Added::kRepeated;
+  if (task.attempt == waits.attempt && task.priority == waits.priority && task.time == waits.time)
+    return Added::kRepeated;
   const bool new_attempt = task.attempt != waits.attempt && waits.attempt != 0;
   remove(found->second);
   insert(make(std::move(task), now), now);
@@ -261,7 +262,7 @@ void TaskWindow::loaded(std::vector<TaskReference> rows, Time now) {
   for (TaskReference& row : rows) add_row(std::move(row), now);
   if (loading.again) {
     finish_again(loading, count, last);
-  } else if (from_start_ || (loading.after == mark_ && !complete_)) {  // else the mark moved back meanwhile: a gap
+  } else if (from_start_ || (loading.after == mark_ && !complete_)) {  // else the mark moved back
     from_start_ = false;
     set_mark(count < loading.limit ? std::nullopt : last);
     if (complete_ && lost_at_ && again_at_ == base::kNever) again_at_ = base::add(now, again_pause_);
@@ -269,7 +270,8 @@ void TaskWindow::loaded(std::vector<TaskReference> rows, Time now) {
   bound(now);
 }
 
-void TaskWindow::finish_again(const Loading& loading, std::size_t rows, const std::optional<TaskReference>& last) {
+void TaskWindow::finish_again(const Loading& loading, std::size_t rows,
+                              const std::optional<TaskReference>& last) {
   if (rows == loading.limit && complete_) set_mark(last);  // more than expected: go on from there in order
   if (loading.begun >= base::add(*lost_at_, bounds_.doubt)) {
     lost_at_.reset();

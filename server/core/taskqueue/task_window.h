@@ -31,14 +31,14 @@ using base::Duration;
 using base::Time;
 
 struct TaskReference {
-  int priority = 3;           // 1 first
-  Time time{};                // since when it waits; in the future: not before
+  int priority = 3;  // 1 first
+  Time time{};       // since when it waits; in the future: not before
   std::uint8_t unit_kind = 1;
   std::string unit_id;
   std::string run_id;
-  std::int64_t task_id = 0;   // scheduled event id
-  int attempt = 0;            // 0: read from the index; whatever the state says
-  int failures = 0;           // starts in a row that failed without fault of the task's
+  std::int64_t task_id = 0;  // scheduled event id
+  int attempt = 0;           // 0: read from the index; whatever the state says
+  int failures = 0;          // starts in a row that failed without fault of the task's
 
   friend bool operator==(const TaskReference&, const TaskReference&) = default;
 };
@@ -51,10 +51,11 @@ struct TaskIdentity {
 class TaskWindow {
  public:
   struct Bounds {
-    std::size_t held = 10'000;                        // references, those under way not counted
-    std::size_t page = 1'000;                         // rows read at once
-    Duration settle = std::chrono::seconds(5);        // after which an offered task is surely in the index
-    Duration doubt = std::chrono::minutes(2);         // how long the index is read again after a younger one was dropped
+    std::size_t held = 10'000;                  // references, those under way not counted
+    std::size_t page = 1'000;                   // rows read at once
+    Duration settle = std::chrono::seconds(5);  // after which an offered task is surely in the index
+    // how long the index is read again after a younger one was dropped
+    Duration doubt = std::chrono::minutes(2);
   };
   // `lost`: when references of this queue may have been dropped before (unloaded for want of room).
   explicit TaskWindow(Bounds bounds, std::optional<Time> lost = std::nullopt);
@@ -95,11 +96,11 @@ class TaskWindow {
   // When next() or wanted_page() may give something without anything new; kNever: not by itself. Of use while somebody waits.
   Time next_look() const;
 
-  std::size_t size() const { return index_.size(); }            // references held
+  std::size_t size() const { return index_.size(); }  // references held
   std::size_t waiting() const { return ready_.size() + later_.size(); }
   std::size_t under_way() const { return under_way_.size(); }
   struct Backlog {
-    std::int64_t count = 0;   // exact within the window, an estimate beyond
+    std::int64_t count = 0;  // exact within the window, an estimate beyond
     Time oldest = base::kNever;
   };
   // By priority, those with tasks only.
@@ -110,8 +111,8 @@ class TaskWindow {
  private:
   struct Held {
     TaskReference task;
-    Time due{};        // later_: when it may be dispatched
-    Time offered{};    // when it came
+    Time due{};                                    // later_: when it may be dispatched
+    Time offered{};                                // when it came
     mutable std::unique_ptr<TaskReference> again;  // under way: what was offered meanwhile
   };
   struct Order {
@@ -119,7 +120,7 @@ class TaskWindow {
     bool operator()(const Held& a, const Held& b) const;
   };
   using Set = std::set<Held, Order>;
-  struct Key {         // run_id points into the node that the entry is about
+  struct Key {  // run_id points into the node that the entry is about
     std::string_view run_id;
     std::int64_t task_id;
     friend bool operator==(const Key&, const Key&) = default;
@@ -136,7 +137,7 @@ class TaskWindow {
     std::int64_t ready = 0, beyond = 0;
   };
   struct Loading {
-    bool again = false;                  // a second look from the start: does not move the mark
+    bool again = false;  // a second look from the start: does not move the mark
     std::optional<TaskReference> after;
     std::size_t limit = 0;
     Time begun{};
@@ -166,10 +167,10 @@ class TaskWindow {
   std::size_t head_ = 0;               // how many of ready_ are head
 
   std::optional<Loading> loading_;
-  bool from_start_ = false;            // the mark was set without reading: the next page begins at the start
+  bool from_start_ = false;  // the mark was set without reading: the next page begins at the start
   Time load_not_before_{};
   int load_failures_ = 0;
-  std::optional<Time> lost_at_;        // a reference was dropped that may not have been in the index yet
+  std::optional<Time> lost_at_;  // a reference was dropped that may not have been in the index yet
   Time again_at_ = base::kNever;
   Duration again_pause_{};
 };

@@ -15,11 +15,17 @@ using namespace std::chrono_literals;
 const Time kStart{1'700'000'000s};
 
 TaskReference task(int id, int priority = 3, Duration age = 0s, int attempt = 1) {
-  return {.priority = priority, .time = kStart + age, .unit_id = "w", .run_id = "run-" + std::to_string(id), .task_id = 5,
+  return {.priority = priority,
+          .time = kStart + age,
+          .unit_id = "w",
+          .run_id = "run-" + std::to_string(id),
+          .task_id = 5,
           .attempt = attempt};
 }
 
-TaskIdentity identity(const TaskReference& reference) { return {reference.run_id, reference.task_id}; }
+TaskIdentity identity(const TaskReference& reference) {
+  return {reference.run_id, reference.task_id};
+}
 
 struct ByPlace {
   bool operator()(const TaskReference& a, const TaskReference& b) const {
@@ -70,11 +76,15 @@ TEST(TaskWindow, PriorityThenAge_MA13) {
     std::vector<std::string> dispatched;
   };
   const std::vector<Row> rows = {
-      {"age within a priority", {task(1, 3, -1s), task(2, 3, -3s), task(3, 3, -2s)}, {"run-2", "run-3", "run-1"}},
+      {"age within a priority",
+       {task(1, 3, -1s), task(2, 3, -3s), task(3, 3, -2s)},
+       {"run-2", "run-3", "run-1"}},
       {"lower number first", {task(1, 5, -9s), task(2, 1), task(3, 3, -5s)}, {"run-2", "run-3", "run-1"}},
       {"same age: a fixed order", {task(3), task(1), task(2)}, {"run-1", "run-2", "run-3"}},
       {"an offer repeated is one task", {task(1), task(1), task(1)}, {"run-1"}},
-      {"a newer attempt takes its own place", {task(1, 3, -9s, 1), task(2, 3, -5s), task(1, 3, -1s, 2)}, {"run-2", "run-1"}},
+      {"a newer attempt takes its own place",
+       {task(1, 3, -9s, 1), task(2, 3, -5s), task(1, 3, -1s, 2)},
+       {"run-2", "run-1"}},
   };
   for (const Row& row : rows) {
     TaskWindow window = known();
@@ -111,8 +121,9 @@ TEST(TaskWindow, WhatIsOfferedWhileUnderWayWaits_E16) {
     bool obsolete;
     bool waits;
   };
-  for (const Row& row : {Row{"the same, started", 1, false, false}, Row{"the same, obsolete", 1, true, true},
-                         Row{"a newer one, started", 2, false, true}, Row{"a newer one, obsolete", 2, true, true}}) {
+  for (const Row& row :
+       {Row{"the same, started", 1, false, false}, Row{"the same, obsolete", 1, true, true},
+        Row{"a newer one, started", 2, false, true}, Row{"a newer one, obsolete", 2, true, true}}) {
     TaskWindow window = known();
     window.add(task(1), kStart);
     window.next(kStart);
@@ -221,7 +232,8 @@ TEST(TaskWindow, WhatWasDroppedTooEarlyIsFoundByASecondLook_E6) {
   Index index;
   Index empty;
   empty.serve(window, kStart);
-  for (int i = 100; i < 150; ++i) window.add(task(i, 3, i * 1ms), kStart + 1s);  // the index knows none of them
+  // the index knows none of them
+  for (int i = 100; i < 150; ++i) window.add(task(i, 3, i * 1ms), kStart + 1s);
   std::vector<std::string> first = dispatch_all(window, index, kStart + 1s);
   EXPECT_EQ(first.size(), 10u);
   EXPECT_LE(window.next_look(), kStart + 2s);
@@ -236,7 +248,8 @@ TEST(TaskWindow, DoubtEnds_E6) {
   Index index;
   int looks = 0;
   Time now = kStart;
-  for (; now != base::kNever && now < kStart + 1h; now = window.next_look(), ++looks) index.serve(window, now);
+  for (; now != base::kNever && now < kStart + 1h; now = window.next_look(), ++looks)
+    index.serve(window, now);
   EXPECT_EQ(now, base::kNever);
   EXPECT_LE(looks, 12);
 }

@@ -43,7 +43,9 @@ class Life {
 
  private:
   bool chance(std::uint64_t in) { return random_.below(in) == 0; }
-  std::string pick(std::initializer_list<const char*> names) { return *(names.begin() + random_.below(names.size())); }
+  std::string pick(std::initializer_list<const char*> names) {
+    return *(names.begin() + random_.below(names.size()));
+  }
   void ask(Command asked) { world_.decide(std::move(asked)); }
 
   template <class Request>
@@ -54,7 +56,8 @@ class Life {
     request.mutable_task_queue()->set_name("q");
     request.set_request_id(pick({"r1", "r2", "r3"}));
     request.mutable_workflow_task_timeout()->set_seconds(10);
-    if (chance(3)) request.mutable_workflow_run_timeout()->set_seconds(static_cast<std::int64_t>(1 + random_.below(100)));
+    if (chance(3))
+      request.mutable_workflow_run_timeout()->set_seconds(static_cast<std::int64_t>(1 + random_.below(100)));
     if (chance(4)) {
       auto& policy = *request.mutable_retry_policy();
       policy.mutable_initial_interval()->set_seconds(1);
@@ -95,15 +98,19 @@ class Life {
   void sticky() {
     if (chance(2)) return ask(ResetSticky{});
     const RunState* run = world_.run();
-    if (run && run->has_pending_task()) ask(StickyUnavailable{.run_id = "", .scheduled_id = run->progress.task().scheduled_id()});
+    if (run && run->has_pending_task())
+      ask(StickyUnavailable{.run_id = "", .scheduled_id = run->progress.task().scheduled_id()});
   }
-  void advance() { world_.advance_to(world_.now() + std::chrono::milliseconds(random_.below(chance(4) ? 60'000 : 2'000))); }
+  void advance() {
+    world_.advance_to(world_.now() + std::chrono::milliseconds(random_.below(chance(4) ? 60'000 : 2'000)));
+  }
 
   void take_workflow_task() {
     const RunState* run = world_.run();
     if (!run) return;
     for (const Task& task : workflow_task_of(*run)) {
-      StartWorkflowTask start{.run_id = run->start->run_id(), .scheduled_id = task.scheduled_id, .attempt = task.attempt};
+      StartWorkflowTask start{
+          .run_id = run->start->run_id(), .scheduled_id = task.scheduled_id, .attempt = task.attempt};
       start.sticky = task.sticky;
       start.queue = task.queue;
       start.identity = "worker";
@@ -113,7 +120,8 @@ class Life {
   }
   TaskRef started_task(const RunState& run) {
     const pb::WorkflowTask& task = run.progress.task();
-    TaskRef ref{.run_id = run.start->run_id(), .scheduled_id = task.scheduled_id(), .started_id = task.started_id()};
+    TaskRef ref{
+        .run_id = run.start->run_id(), .scheduled_id = task.scheduled_id(), .started_id = task.started_id()};
     ref.attempt = task.attempt();
     ref.nonce = chance(20) ? 7 : task.nonce();
     return ref;
@@ -154,10 +162,12 @@ class Life {
       }
       case 5:
         to.set_command_type(enums::COMMAND_TYPE_CANCEL_TIMER);
-        return to.mutable_cancel_timer_command_attributes()->set_timer_id(pick({"t1", "t2", "t3", "t4", "t5", "t6"}));
+        return to.mutable_cancel_timer_command_attributes()->set_timer_id(
+            pick({"t1", "t2", "t3", "t4", "t5", "t6"}));
       case 6: {
         to.set_command_type(enums::COMMAND_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES);
-        auto& fields = *to.mutable_upsert_workflow_search_attributes_command_attributes()->mutable_search_attributes();
+        auto& fields =
+            *to.mutable_upsert_workflow_search_attributes_command_attributes()->mutable_search_attributes();
         auto& value = (*fields.mutable_indexed_fields())[pick({"Color", "Size"})];
         (*value.mutable_metadata())["encoding"] = "json/plain";
         value.set_data(pick({"\"red\"", "7", "null", "[]"}));
@@ -196,7 +206,8 @@ class Life {
         return;
       default:
         to.set_command_type(enums::COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION);
-        to.mutable_continue_as_new_workflow_execution_command_attributes()->mutable_workflow_type()->set_name("Greet");
+        to.mutable_continue_as_new_workflow_execution_command_attributes()->mutable_workflow_type()->set_name(
+            "Greet");
         return;
     }
   }
@@ -248,7 +259,8 @@ class Life {
     ask(std::move(fail));
   }
   void heartbeat() {
-    if (const RunState* run = world_.run()) ask(HeartbeatActivity{.task = some_activity(*run), .identity = "activity-worker"});
+    if (const RunState* run = world_.run())
+      ask(HeartbeatActivity{.task = some_activity(*run), .identity = "activity-worker"});
   }
   void undo() {
     const RunState* run = world_.run();

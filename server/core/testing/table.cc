@@ -50,7 +50,9 @@ class Row {
     if (index >= words_.size()) throw BadRow("a word is missing");
     return words_[index];
   }
-  bool flag(const std::string& name) const { return std::find(words_.begin() + 1, words_.end(), name) != words_.end(); }
+  bool flag(const std::string& name) const {
+    return std::find(words_.begin() + 1, words_.end(), name) != words_.end();
+  }
   bool has(const std::string& key) const { return pairs_.contains(key); }
   std::string get(const std::string& key, const std::string& otherwise = {}) const {
     const auto found = pairs_.find(key);
@@ -136,7 +138,9 @@ class OneLine {
   };
   struct TimePrinter : google::protobuf::TextFormat::MessagePrinter {
     void Print(const Message& message, bool, Generator* to) const override {
-      to->PrintString("+" + shown(time_of(static_cast<const google::protobuf::Timestamp&>(message)) - World::kStart) + " ");
+      to->PrintString(
+          "+" + shown(time_of(static_cast<const google::protobuf::Timestamp&>(message)) - World::kStart) +
+          " ");
     }
   };
   struct DurationPrinter : google::protobuf::TextFormat::MessagePrinter {
@@ -165,10 +169,12 @@ std::string camel(const std::string& name) {
 
 std::string shown(HistoryEvent event) {
   if (event.has_workflow_task_started_event_attributes()) {
-    event.mutable_workflow_task_started_event_attributes()->clear_history_size_bytes();  // depends on the encoding alone
+    // depends on the encoding alone
+    event.mutable_workflow_task_started_event_attributes()->clear_history_size_bytes();
   }
   std::string text = camel(enums::EventType_Name(event.event_type()).substr(sizeof "EVENT_TYPE_" - 1));
-  const auto* field = event.GetReflection()->GetOneofFieldDescriptor(event, event.GetDescriptor()->FindOneofByName("attributes"));
+  const auto* field = event.GetReflection()->GetOneofFieldDescriptor(
+      event, event.GetDescriptor()->FindOneofByName("attributes"));
   if (field) {
     const std::string attributes = one_line(event.GetReflection()->GetMessage(event, field));
     if (!attributes.empty()) text += " " + attributes;
@@ -185,17 +191,21 @@ class Report {
 
   void decision(const Decision& decision) {
     for (const RunChange& change : decision.runs)
-      for (const HistoryEvent& event : change.events) line(std::to_string(event.event_id()) + " " + shown(event));
+      for (const HistoryEvent& event : change.events)
+        line(std::to_string(event.event_id()) + " " + shown(event));
     for (const pb::Record& record : decision.records) record_line(record);
   }
   void line(const std::string& text) {
     std::string named = text;
     for (const auto& [id, name] : names_) {
-      for (std::size_t at = 0; (at = named.find(id, at)) != std::string::npos;) named.replace(at, id.size(), name);
+      for (std::size_t at = 0; (at = named.find(id, at)) != std::string::npos;)
+        named.replace(at, id.size(), name);
     }
     lines_ += "  " + named + "\n";
   }
-  void error(const Error& error) { line("error " + std::to_string(static_cast<int>(error.code)) + ": " + error.message); }
+  void error(const Error& error) {
+    line("error " + std::to_string(static_cast<int>(error.code)) + ": " + error.message);
+  }
   const std::string& lines() const { return lines_; }
 
  private:
@@ -204,11 +214,14 @@ class Report {
   void record_line(const pb::Record& record) {
     switch (record.change_case()) {
       case pb::Record::kStart:
-        return line("run " + record.start().run_id() + " backoff " + shown(Duration(record.start().first_task_backoff())));
+        return line("run " + record.start().run_id() + " backoff " +
+                    shown(Duration(record.start().first_task_backoff())));
       case pb::Record::kProgress: return progress_line(record.progress());
       case pb::Record::kActivity: return activity_line(record.activity());
-      case pb::Record::kRemoveActivity: return line("- activity of " + std::to_string(record.remove_activity()));
-      case pb::Record::kTimer: return line("timer " + record.timer().timer_id() + " in " + ahead(record.timer().fire_time()));
+      case pb::Record::kRemoveActivity:
+        return line("- activity of " + std::to_string(record.remove_activity()));
+      case pb::Record::kTimer:
+        return line("timer " + record.timer().timer_id() + " in " + ahead(record.timer().fire_time()));
       case pb::Record::kRemoveTimer: return line("- timer " + record.remove_timer());
       case pb::Record::kBufferedEvent: {
         HistoryEvent event;
@@ -217,7 +230,8 @@ class Report {
       }
       case pb::Record::kClearBufferedEvents: return line("- buffered");
       case pb::Record::kAttributes:
-        if (record.attributes().memo().fields_size() > 0) line("memo " + one_line(record.attributes().memo()));
+        if (record.attributes().memo().fields_size() > 0)
+          line("memo " + one_line(record.attributes().memo()));
         if (record.attributes().search_attributes().indexed_fields_size() > 0) {
           line("search attributes " + one_line(record.attributes().search_attributes()));
         }
@@ -227,7 +241,8 @@ class Report {
     }
   }
   void activity_line(const pb::Activity& activity) {
-    std::string text = "activity " + activity.activity_id() + " attempt " + std::to_string(activity.attempt());
+    std::string text =
+        "activity " + activity.activity_id() + " attempt " + std::to_string(activity.attempt());
     if (activity.started_time() != 0) {
       text += " started";
     } else if (activity.waiting_for_retry()) {
@@ -251,7 +266,9 @@ class Report {
     }
     if (progress.status() != enums::WORKFLOW_EXECUTION_STATUS_RUNNING) {
       const auto status = static_cast<enums::WorkflowExecutionStatus>(progress.status());
-      text += ", " + camel(enums::WorkflowExecutionStatus_Name(status).substr(sizeof "WORKFLOW_EXECUTION_STATUS_" - 1));
+      text +=
+          ", " +
+          camel(enums::WorkflowExecutionStatus_Name(status).substr(sizeof "WORKFLOW_EXECUTION_STATUS_" - 1));
     }
     if (text != task_) line(text);
     task_ = text;
@@ -318,7 +335,8 @@ class Session {
       report.line("cancel requested");
     }
     if (const auto* described = std::get_if<wfs::DescribeWorkflowExecutionResponse>(&*decision.reply)) {
-      for (const auto& activity : described->pending_activities()) report.line("pending " + one_line(activity));
+      for (const auto& activity : described->pending_activities())
+        report.line("pending " + one_line(activity));
       report.line("info " + one_line(described->workflow_execution_info()));
     }
     if (const auto* started = std::get_if<ActivityTaskStarted>(&*decision.reply)) keep(*started);
@@ -344,7 +362,8 @@ class Session {
     const RunState* run = world_->run();
     if (!run || !run->has_started_task()) return;
     const pb::WorkflowTask& task = run->progress.task();
-    task_ = {.run_id = run->start->run_id(), .scheduled_id = task.scheduled_id(), .started_id = task.started_id()};
+    task_ = {
+        .run_id = run->start->run_id(), .scheduled_id = task.scheduled_id(), .started_id = task.started_id()};
     task_.attempt = task.attempt();
     task_.nonce = task.nonce();
   }
@@ -407,7 +426,8 @@ class Session {
 
   Command make_poll() {
     for (const Task& task : workflow_task_of(run())) {
-      StartWorkflowTask start{.run_id = run().start->run_id(), .scheduled_id = task.scheduled_id, .attempt = task.attempt};
+      StartWorkflowTask start{
+          .run_id = run().start->run_id(), .scheduled_id = task.scheduled_id, .attempt = task.attempt};
       start.sticky = task.sticky;
       start.queue = task.queue;
       start.identity = "worker";
@@ -452,12 +472,16 @@ class Session {
           .task = task, .result = payloads, .has_result = row.has("result"), .identity = "activity-worker"};
     }
     if (verb == "cancel-activity") {
-      return CancelActivity{
-          .task = task, .details = payloads, .has_details = row.has("details"), .identity = "activity-worker"};
+      return CancelActivity{.task = task,
+                            .details = payloads,
+                            .has_details = row.has("details"),
+                            .identity = "activity-worker"};
     }
     if (verb == "heartbeat") {
-      return HeartbeatActivity{
-          .task = task, .details = payloads, .has_details = row.has("details"), .identity = "activity-worker"};
+      return HeartbeatActivity{.task = task,
+                               .details = payloads,
+                               .has_details = row.has("details"),
+                               .identity = "activity-worker"};
     }
     if (verb != "fail-activity") throw BadRow("unknown row: " + verb);
     FailActivity fail{.task = task, .identity = "activity-worker"};
@@ -503,7 +527,9 @@ void fill_command(const Row& row, const RunState& run, command::Command& to) {
   if (verb == "cancel-activity") {
     to.set_command_type(enums::COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK);
     std::int64_t scheduled = row.number("scheduled", 0);
-    run.activities.each([&](std::int64_t id, const auto& a) { scheduled = a->activity_id() == row.get("id") ? id : scheduled; });
+    run.activities.each([&](std::int64_t id, const auto& a) {
+      scheduled = a->activity_id() == row.get("id") ? id : scheduled;
+    });
     return to.mutable_request_cancel_activity_task_command_attributes()->set_scheduled_event_id(scheduled);
   }
   if (verb == "start-timer") {
@@ -524,7 +550,8 @@ void fill_command(const Row& row, const RunState& run, command::Command& to) {
     const Payload value = payload_of(row.get("value"));
     if (verb == "upsert") {
       to.set_command_type(enums::COMMAND_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES);
-      auto& fields = *to.mutable_upsert_workflow_search_attributes_command_attributes()->mutable_search_attributes();
+      auto& fields =
+          *to.mutable_upsert_workflow_search_attributes_command_attributes()->mutable_search_attributes();
       (*fields.mutable_indexed_fields())[row.get("key")] = value;
     } else {
       to.set_command_type(enums::COMMAND_TYPE_MODIFY_WORKFLOW_PROPERTIES);
@@ -540,12 +567,14 @@ void fill_command(const Row& row, const RunState& run, command::Command& to) {
   }
   if (verb == "fail-workflow") {
     to.set_command_type(enums::COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION);
-    to.mutable_fail_workflow_execution_command_attributes()->mutable_failure()->set_message(row.get("message", "no"));
+    to.mutable_fail_workflow_execution_command_attributes()->mutable_failure()->set_message(
+        row.get("message", "no"));
     return;
   }
   if (verb == "continue-as-new") {
     to.set_command_type(enums::COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION);
-    to.mutable_continue_as_new_workflow_execution_command_attributes()->mutable_workflow_type()->set_name("Greet");
+    to.mutable_continue_as_new_workflow_execution_command_attributes()->mutable_workflow_type()->set_name(
+        "Greet");
     return;
   }
   throw BadRow("unknown command: " + verb);

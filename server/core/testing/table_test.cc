@@ -25,7 +25,8 @@ std::string difference(const std::string& expected, const std::string& found) {
   std::istringstream a(expected), b(found);
   std::string left, right;
   for (int line = 1;; ++line) {
-    const bool more_left = static_cast<bool>(std::getline(a, left)), more_right = static_cast<bool>(std::getline(b, right));
+    const bool more_left = static_cast<bool>(std::getline(a, left)),
+               more_right = static_cast<bool>(std::getline(b, right));
     if (!more_left && !more_right) return "the ends of the files";
     if (more_left != more_right || left != right) {
       return "line " + std::to_string(line) + "\n  expected: " + (more_left ? left : "(end)") +

@@ -40,13 +40,15 @@ std::string task_rules(const RunState& run) {
   });
   if (tasks.size() != expected) return "tasks are not those that wait for a worker";
   for (const Task& task : tasks)
-    if (task.queue.empty() || task.scheduled_id <= 0 || task.attempt < 1) return "a task without queue, event or attempt";
+    if (task.queue.empty() || task.scheduled_id <= 0 || task.attempt < 1)
+      return "a task without queue, event or attempt";
   return {};
 }
 
 bool has_nonce_of_its_own(const RunState& run) {
   bool good = true;
-  run.activities.each([&](std::int64_t, const auto& a) { good = good && (a->nonce() != 0) == (a->started_time() != 0); });
+  run.activities.each(
+      [&](std::int64_t, const auto& a) { good = good && (a->nonce() != 0) == (a->started_time() != 0); });
   return good;
 }
 
@@ -92,7 +94,8 @@ Loaded World::loaded(const Needs& needs) {
           .event = [this, events = needs.events](const std::string& run_id,
                                                  std::int64_t id) -> std::shared_ptr<const HistoryEvent> {
             const auto history = histories_.find(run_id);
-            if (history == histories_.end() || std::find(events.begin(), events.end(), id) == events.end()) return nullptr;
+            if (history == histories_.end() || std::find(events.begin(), events.end(), id) == events.end())
+              return nullptr;
             if (id < 1 || id > static_cast<std::int64_t>(history->second.size())) return nullptr;
             return history->second[static_cast<std::size_t>(id - 1)];
           }};
@@ -110,7 +113,8 @@ Decision World::decide(Command command) {
 }
 
 void World::check(const Decision& decision) {
-  if (!decision.reply && decision.reply.error().code == Code::kDataLoss) break_rule(decision.reply.error().message);
+  if (!decision.reply && decision.reply.error().code == Code::kDataLoss)
+    break_rule(decision.reply.error().message);
   for (const RunChange& change : decision.runs) check_run(change, decision.records);
   HeadState head = head_;
   for (const pb::Record& record : decision.records) {
@@ -118,7 +122,8 @@ void World::check(const Decision& decision) {
     if (const base::Status applied = apply(head, record); !applied) break_rule(applied.error().message);
   }
   const HeadState& after = decision.head_after ? *decision.head_after : head_;
-  if (bytes_of(snapshot(head)) != bytes_of(snapshot(after))) break_rule("the head is not the fold of its records");
+  if (bytes_of(snapshot(head)) != bytes_of(snapshot(after)))
+    break_rule("the head is not the fold of its records");
 }
 
 void World::check_run(const RunChange& change, const std::vector<pb::Record>& records) {
@@ -126,7 +131,8 @@ void World::check_run(const RunChange& change, const std::vector<pb::Record>& re
   if ((before == nullptr) != change.created) break_rule("created and the state before disagree");
   RunState folded = before ? *before : RunState{};
   if (std::string wrong = fold(folded, change.run_id, records); !wrong.empty()) break_rule(wrong);
-  if (bytes_of(snapshot(folded)) != bytes_of(snapshot(change.after))) break_rule("the state is not the fold of its records");
+  if (bytes_of(snapshot(folded)) != bytes_of(snapshot(change.after)))
+    break_rule("the state is not the fold of its records");
   RunState restored;  // a snapshot read back is the state
   const pb::Records kept = snapshot(folded);
   for (const pb::Record& record : kept.records()) {
@@ -142,9 +148,11 @@ void World::check_run(const RunChange& change, const std::vector<pb::Record>& re
     decoded.ParseFromString(change.encoded[i]);
     if (bytes_of(decoded) != bytes_of(change.events[i])) break_rule("an event is not what was encoded");
   }
-  if (change.after.progress.next_event_id() != id + 1) break_rule("the next event id is not that of the history");
+  if (change.after.progress.next_event_id() != id + 1)
+    break_rule("the next event id is not that of the history");
   if (std::string wrong = task_rules(change.after); !wrong.empty()) break_rule(wrong);
-  if (!has_nonce_of_its_own(change.after)) break_rule("a started activity without a nonce, or a waiting one with one");
+  if (!has_nonce_of_its_own(change.after))
+    break_rule("a started activity without a nonce, or a waiting one with one");
   if (change.after.has_started_task() ? false : !change.after.buffered.empty()) {
     break_rule("events are buffered though no workflow task is started (WT-40)");
   }

@@ -17,8 +17,8 @@ std::string validate(const command::StartTimerCommandAttributes& attributes, con
   const std::string& id = attributes.timer_id();
   if (id.empty()) return "TimerId is not set on StartTimerCommand.";
   if (id.size() > limits.id_length) {
-    return "TimerId on StartTimerCommand exceeds length limit. TimerId=" + id + " Length=" + std::to_string(id.size()) +
-           " Limit=" + std::to_string(limits.id_length);
+    return "TimerId on StartTimerCommand exceeds length limit. TimerId=" + id +
+           " Length=" + std::to_string(id.size()) + " Limit=" + std::to_string(limits.id_length);
   }
   if (is_negative(attributes.start_to_fire_timeout())) {
     return "An invalid StartToFireTimeout is set on StartTimerCommand: negative duration. TimerId=" + id;
@@ -38,9 +38,9 @@ CommandResult start_timer(Completion& completion, command::Command& command) {
   }
   RunDraft& run = completion.run;
   if (run.state().timers.contains(attributes.timer_id())) {
-    return bad_command(
-        enums::WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID,
-        "invalid history builder state for action: add-timer-started-event, TimerID: " + attributes.timer_id());
+    return bad_command(enums::WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID,
+                       "invalid history builder state for action: add-timer-started-event, TimerID: " +
+                           attributes.timer_id());
   }
   HistoryEvent& event = run.append(enums::EVENT_TYPE_TIMER_STARTED);
   auto& started = *event.mutable_timer_started_event_attributes();
@@ -53,7 +53,8 @@ CommandResult start_timer(Completion& completion, command::Command& command) {
   pb::Timer timer;
   timer.set_timer_id(attributes.timer_id());
   timer.set_started_id(event.event_id());
-  timer.set_fire_time(nanos(base::add(completion.env.now, Duration(nanos(attributes.start_to_fire_timeout())))));
+  timer.set_fire_time(
+      nanos(base::add(completion.env.now, Duration(nanos(attributes.start_to_fire_timeout())))));
   run.add_timer(std::move(timer));
   return {};
 }
@@ -78,7 +79,8 @@ CommandResult cancel_timer(Completion& completion, command::Command& command) {
       return true;
     });
     if (started_id == 0) {
-      return bad_command(kBadCancel, "invalid history builder state for action: add-timer-canceled-event, TimerID: " + id);
+      return bad_command(
+          kBadCancel, "invalid history builder state for action: add-timer-canceled-event, TimerID: " + id);
     }
     completion.has_buffered_at_start = run.has_buffered();
   }

@@ -55,8 +55,8 @@ void add_to_list(RunDraft& run, const std::string& name, const std::vector<std::
 
 }  // namespace
 
-void note_build_ids(RunDraft& run, const wfs::RespondWorkflowTaskCompletedRequest& request, std::int64_t completed_id,
-                    const Env& env) {
+void note_build_ids(RunDraft& run, const wfs::RespondWorkflowTaskCompletedRequest& request,
+                    std::int64_t completed_id, const Env& env) {
   const std::string& build_id = request.worker_version_stamp().build_id();
   std::vector<std::string> ids{"unversioned"};
   if (!build_id.empty()) ids.push_back("unversioned:" + build_id);
@@ -81,7 +81,8 @@ void note_build_ids(RunDraft& run, const wfs::RespondWorkflowTaskCompletedReques
 temporal::api::workflow::v1::ResetPoints inherited_reset_points(const RunDraft& old_run, const Env& env) {
   temporal::api::workflow::v1::ResetPoints points = old_run.attributes_now().auto_reset_points();
   for (auto& point : *points.mutable_points()) {
-    if (!point.has_expire_time()) assign(point.mutable_expire_time(), base::add(env.now, Duration(env.ns.retention())));
+    if (!point.has_expire_time())
+      assign(point.mutable_expire_time(), base::add(env.now, Duration(env.ns.retention())));
   }
   return points;
 }

@@ -6,8 +6,8 @@
 namespace perdure::core {
 
 // Notes the build that completed a workflow task.
-void note_build_ids(RunDraft& run, const wfs::RespondWorkflowTaskCompletedRequest& request, std::int64_t completed_id,
-                    const Env& env);
+void note_build_ids(RunDraft& run, const wfs::RespondWorkflowTaskCompletedRequest& request,
+                    std::int64_t completed_id, const Env& env);
 // The reset points that a continuing run inherits: those of the old one, with their expiry.
 temporal::api::workflow::v1::ResetPoints inherited_reset_points(const RunDraft& old_run, const Env& env);
 

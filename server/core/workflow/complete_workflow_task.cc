@@ -73,27 +73,31 @@ std::optional<Error> refuse_sequence(const wfs::RespondWorkflowTaskCompletedRequ
   for (const command::Command& command : request.commands()) {
     const CommandRow* row = row_of(command.command_type());
     if (!row) {
-      return Error{Code::kInvalidArgument, "Command type " + enums::CommandType_Name(command.command_type()) + " is not supported.",
+      return Error{Code::kInvalidArgument,
+                   "Command type " + enums::CommandType_Name(command.command_type()) + " is not supported.",
                    {}};
     }
     if (closing) return refuse_after(*closing, request);
     if (row->closes) closing = &command;
   }
-  if (request.messages_size() > 0) return Error{Code::kInvalidArgument, "messages: protocol messages are not supported.", {}};
+  if (request.messages_size() > 0)
+    return Error{Code::kInvalidArgument, "messages: protocol messages are not supported.", {}};
   return std::nullopt;
 }
 
 // A cancelled timer's fire that still waits in the buffer does not count (WT-23).
 bool closes_over_buffered(const RunDraft& run, const wfs::RespondWorkflowTaskCompletedRequest& request) {
   if (!run.has_buffered()) return false;
-  if (request.commands().empty() || !row_of(request.commands().rbegin()->command_type())->closes) return false;
+  if (request.commands().empty() || !row_of(request.commands().rbegin()->command_type())->closes)
+    return false;
   return run.has_buffered([&](const HistoryEvent& event) {
     if (event.event_type() != enums::EVENT_TYPE_TIMER_FIRED) return true;
     const std::string& timer = event.timer_fired_event_attributes().timer_id();
-    return std::none_of(request.commands().begin(), request.commands().end(), [&](const command::Command& command) {
-      return command.command_type() == enums::COMMAND_TYPE_CANCEL_TIMER &&
-             command.cancel_timer_command_attributes().timer_id() == timer;
-    });
+    return std::none_of(request.commands().begin(), request.commands().end(),
+                        [&](const command::Command& command) {
+                          return command.command_type() == enums::COMMAND_TYPE_CANCEL_TIMER &&
+                                 command.cancel_timer_command_attributes().timer_id() == timer;
+                        });
   });
 }
 
@@ -113,14 +117,16 @@ std::string cause_name(enums::WorkflowTaskFailedCause cause) {
 }
 
 // The completion is void: everything it drafted is dropped, the task failed, the next attempt scheduled (WT-22).
-Decision fail_completion(const UnitDraft& dropped, const CompleteWorkflowTask& command, const CommandError& error) {
+Decision fail_completion(const UnitDraft& dropped, const CompleteWorkflowTask& command,
+                         const CommandError& error) {
   UnitDraft unit(dropped.loaded(), dropped.env());
   RunDraft& run = *unit.find_run(command.task.run_id);
   const bool unhandled = error.cause == enums::WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND;
   std::string text = cause_name(error.cause);
   if (!error.message.empty()) text += ": " + error.message;
   Error answer{Code::kInvalidArgument, text, {}};
-  if (run.task_now().attempt() > 1 && !unhandled && !error.terminates) return UnitDraft::refuse(std::move(answer));
+  if (run.task_now().attempt() > 1 && !unhandled && !error.terminates)
+    return UnitDraft::refuse(std::move(answer));
   temporal::api::failure::v1::Failure failure;
   failure.set_message(text);
   failure.mutable_server_failure_info();
@@ -150,14 +156,15 @@ void bind_sticky(RunDraft& run, const wfs::RespondWorkflowTaskCompletedRequest& 
 }
 
 // A heartbeat of a workflow task that goes on for too long is cut (WT-25).
-bool heartbeat_too_long(const pb::WorkflowTask& task, const wfs::RespondWorkflowTaskCompletedRequest& request, const Env& env) {
+bool heartbeat_too_long(const pb::WorkflowTask& task, const wfs::RespondWorkflowTaskCompletedRequest& request,
+                        const Env& env) {
   return request.force_create_new_workflow_task() && request.commands().empty() &&
          env.now - time_of(task.original_scheduled_time()) > env.limits.max_task_heartbeat;
 }
 
 Decision end_heartbeats(UnitDraft& unit, RunDraft& run) {
-  auto& attributes =
-      *run.append(enums::EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT).mutable_workflow_task_timed_out_event_attributes();
+  auto& attributes = *run.append(enums::EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT)
+                          .mutable_workflow_task_timed_out_event_attributes();
   attributes.set_scheduled_event_id(run.task_now().scheduled_id());
   attributes.set_started_event_id(run.task_now().started_id());
   attributes.set_timeout_type(enums::TIMEOUT_TYPE_START_TO_CLOSE);
@@ -180,12 +187,14 @@ CommandResult carry_out_commands(Completion& completion, wfs::RespondWorkflowTas
 }
 
 // Whether the workflow must look again at once, and who gets that task (WT-26, WT-33).
-std::optional<WorkflowTaskStarted> next_task(Completion& completion, const pb::WorkflowTask& done, bool flushed) {
+std::optional<WorkflowTaskStarted> next_task(Completion& completion, const pb::WorkflowTask& done,
+                                             bool flushed) {
   RunDraft& run = completion.run;
   const auto& request = completion.request;
   if (!run.running()) return std::nullopt;
   const bool heartbeat = request.force_create_new_workflow_task() && !flushed;
-  if (!heartbeat && !flushed && !completion.wake_needed && !request.force_create_new_workflow_task()) return std::nullopt;
+  if (!heartbeat && !flushed && !completion.wake_needed && !request.force_create_new_workflow_task())
+    return std::nullopt;
   const bool only_heartbeat = heartbeat && request.commands().empty();
   schedule_workflow_task(run, completion.env, only_heartbeat ? done.original_scheduled_time() : 0);
   if (!request.return_new_workflow_task()) return std::nullopt;
@@ -231,15 +240,17 @@ Decision complete_workflow_task(UnitDraft& unit, CompleteWorkflowTask command) {
   WorkflowTaskCompleted answer;
   if (run.running() && too_long(run, unit.env())) {
     terminate_run(unit, run,
-                  run.next_event_id() - 1 > unit.env().limits.history_events ? "Workflow history count exceeds limit."
-                                                                             : "Workflow history size exceeds limit.",
+                  run.next_event_id() - 1 > unit.env().limits.history_events
+                      ? "Workflow history count exceeds limit."
+                      : "Workflow history size exceeds limit.",
                   "history-service", nullptr);
     return unit.finish(std::move(answer));
   }
   for (const std::int64_t id : completion.eager_activities) {
     if (!run.running() || !run.state().activities.contains(id)) continue;
-    answer.eager_activities.push_back(start_activity_now(run, id, command.request.identity(), unit.env().random.uuid(),
-                                                         command.request.worker_version_stamp().build_id(), unit.env()));
+    answer.eager_activities.push_back(
+        start_activity_now(run, id, command.request.identity(), unit.env().random.uuid(),
+                           command.request.worker_version_stamp().build_id(), unit.env()));
   }
   answer.new_task = next_task(completion, task, flushed);
   return unit.finish(std::move(answer));
@@ -250,7 +261,8 @@ Decision fail_workflow_task(UnitDraft& unit, FailWorkflowTask command) {
   if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, command.task.run_id));
   const pb::WorkflowTask& task = run->task_now();
   if (!run->running()) return UnitDraft::refuse(workflow_completed());
-  if (task.started_id() == 0 || task.nonce() != command.task.nonce || task.scheduled_id() != command.task.scheduled_id) {
+  if (task.started_id() == 0 || task.nonce() != command.task.nonce ||
+      task.scheduled_id() != command.task.scheduled_id) {
     return UnitDraft::refuse(workflow_task_not_found());
   }
   const auto& request = command.request;
@@ -259,7 +271,8 @@ Decision fail_workflow_task(UnitDraft& unit, FailWorkflowTask command) {
                             .identity = request.identity(),
                             .binary_checksum = request.binary_checksum()};
   if (request.cause() == enums::WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE) {
-    terminate_run(unit, *run, cause_name(request.cause()), "history-service", nullptr);  // no attempt would fare better
+    // no attempt would fare better
+    terminate_run(unit, *run, cause_name(request.cause()), "history-service", nullptr);
   } else {
     fail_workflow_task(*run, failure, unit.env());
   }

@@ -8,7 +8,8 @@ namespace {
 
 namespace workflow = ::temporal::api::workflow::v1;
 
-constexpr std::int64_t kYearOne = -62'135'596'800;  // seconds: how "no time" is written where a field must be present
+// seconds: how "no time" is written where a field must be present
+constexpr std::int64_t kYearOne = -62'135'596'800;
 
 // What lists and Describe have in common.
 workflow::WorkflowExecutionInfo basic_info(const RunState& run) {
@@ -28,7 +29,8 @@ workflow::WorkflowExecutionInfo basic_info(const RunState& run) {
   if (run.attributes) *info.mutable_memo() = run.attributes->memo();
   if (now.close_time() != 0) {
     assign(info.mutable_close_time(), now.close_time());
-    assign(info.mutable_execution_duration(), std::max<std::int64_t>(now.close_time() - start.execution_time(), 0));
+    assign(info.mutable_execution_duration(),
+           std::max<std::int64_t>(now.close_time() - start.execution_time(), 0));
   }
   return info;
 }
@@ -46,7 +48,8 @@ workflow::WorkflowExecutionConfig config_of(const RunState& run) {
   config.mutable_task_queue()->set_kind(enums::TASK_QUEUE_KIND_NORMAL);
   assign(config.mutable_default_workflow_task_timeout(), start.task_timeout());
   if (start.run_timeout() != 0) assign(config.mutable_workflow_run_timeout(), start.run_timeout());
-  if (start.execution_timeout() != 0) assign(config.mutable_workflow_execution_timeout(), start.execution_timeout());
+  if (start.execution_timeout() != 0)
+    assign(config.mutable_workflow_execution_timeout(), start.execution_timeout());
   if (start.has_user_metadata()) *config.mutable_user_metadata() = start.user_metadata();
   return config;
 }
@@ -60,7 +63,8 @@ workflow::WorkflowExecutionExtendedInfo extended_info_of(const RunState& run) {
   } else {
     info.mutable_run_expiration_time()->set_seconds(kYearOne);
   }
-  if (start.execution_expiration() != 0) assign(info.mutable_execution_expiration_time(), start.execution_expiration());
+  if (start.execution_expiration() != 0)
+    assign(info.mutable_execution_expiration_time(), start.execution_expiration());
   info.set_cancel_requested(run.progress.cancel_requested());
   run.request_ids.each([&](const std::string& id, const auto& request) {
     auto& to = (*info.mutable_request_id_infos())[id];
@@ -88,7 +92,8 @@ workflow::PendingWorkflowTaskInfo pending_task_of(const pb::WorkflowTask& task) 
 
 enums::PendingActivityState state_of(const pb::Activity& activity) {
   if (activity.cancel_requested()) return enums::PENDING_ACTIVITY_STATE_CANCEL_REQUESTED;
-  return activity.started_time() != 0 ? enums::PENDING_ACTIVITY_STATE_STARTED : enums::PENDING_ACTIVITY_STATE_SCHEDULED;
+  return activity.started_time() != 0 ? enums::PENDING_ACTIVITY_STATE_STARTED
+                                      : enums::PENDING_ACTIVITY_STATE_SCHEDULED;
 }
 
 temporal::api::activity::v1::ActivityOptions options_of(const pb::Activity& activity) {
@@ -115,7 +120,8 @@ workflow::PendingActivityInfo pending_activity_of(const pb::Activity& activity) 
   info.set_last_worker_identity(activity.last_worker_identity());
   if (activity.has_last_failure()) *info.mutable_last_failure() = activity.last_failure();
   if (activity.has_heartbeat_details()) *info.mutable_heartbeat_details() = activity.heartbeat_details();
-  if (activity.last_heartbeat_time() != 0) assign(info.mutable_last_heartbeat_time(), activity.last_heartbeat_time());
+  if (activity.last_heartbeat_time() != 0)
+    assign(info.mutable_last_heartbeat_time(), activity.last_heartbeat_time());
   if (activity.last_attempt_complete_time() != 0) {
     assign(info.mutable_last_attempt_complete_time(), activity.last_attempt_complete_time());
   }
@@ -149,9 +155,11 @@ Decision describe_workflow(UnitDraft& unit, DescribeWorkflow command) {
   }
   if (run.start->has_priority()) *info.mutable_priority() = run.start->priority();
   *response.mutable_workflow_extended_info() = extended_info_of(run);
-  if (run.has_pending_task()) *response.mutable_pending_workflow_task() = pending_task_of(run.progress.task());
-  run.activities.each(
-      [&](std::int64_t, const auto& activity) { *response.add_pending_activities() = pending_activity_of(*activity); });
+  if (run.has_pending_task())
+    *response.mutable_pending_workflow_task() = pending_task_of(run.progress.task());
+  run.activities.each([&](std::int64_t, const auto& activity) {
+    *response.add_pending_activities() = pending_activity_of(*activity);
+  });
   return unit.finish(std::move(response));
 }
 

@@ -4,8 +4,8 @@
 
 #include "server/core/activity/activity.h"
 #include "server/core/cron/cron.h"
-#include "server/core/workflow/build_ids.h"
 #include "server/core/limits/search_attributes.h"
+#include "server/core/workflow/build_ids.h"
 #include "server/core/workflow/workflow_task.h"
 
 namespace perdure::core {
@@ -97,7 +97,8 @@ NewRun new_run_from(const wfs::StartWorkflowExecutionRequest& request, std::stri
   if (request.has_retry_policy()) *attributes.mutable_retry_policy() = request.retry_policy();
   if (request.has_priority()) *attributes.mutable_priority() = request.priority();
   if (request.has_continued_failure()) *attributes.mutable_continued_failure() = request.continued_failure();
-  if (request.has_last_completion_result()) *attributes.mutable_last_completion_result() = request.last_completion_result();
+  if (request.has_last_completion_result())
+    *attributes.mutable_last_completion_result() = request.last_completion_result();
   attributes.set_cron_schedule(request.cron_schedule());
   attributes.set_identity(request.identity());
   run.has_user_metadata = request.has_user_metadata();
@@ -129,7 +130,8 @@ RunDraft& begin_run(UnitDraft& unit, NewRun new_run) {
     assign(attributes.mutable_first_workflow_task_backoff(), start.first_task_backoff());
   }
   if (start.run_timeout() != 0) assign(attributes.mutable_workflow_run_timeout(), start.run_timeout());
-  if (start.execution_timeout() != 0) assign(attributes.mutable_workflow_execution_timeout(), start.execution_timeout());
+  if (start.execution_timeout() != 0)
+    assign(attributes.mutable_workflow_execution_timeout(), start.execution_timeout());
   assign(attributes.mutable_workflow_task_timeout(), start.task_timeout());
   if (start.execution_expiration() != 0) {
     assign(attributes.mutable_workflow_execution_expiration_time(), start.execution_expiration());
@@ -137,7 +139,8 @@ RunDraft& begin_run(UnitDraft& unit, NewRun new_run) {
   if (new_run.has_reset_points) *attributes.mutable_prev_auto_reset_points() = new_run.reset_points;
   pb::RunAttributes& carried = run.attributes();
   if (attributes.has_memo()) *carried.mutable_memo() = attributes.memo();
-  if (attributes.has_search_attributes()) merge(*carried.mutable_search_attributes(), attributes.search_attributes());
+  if (attributes.has_search_attributes())
+    merge(*carried.mutable_search_attributes(), attributes.search_attributes());
   if (new_run.has_reset_points) *carried.mutable_auto_reset_points() = new_run.reset_points;
 
   HistoryEvent& event = run.append(enums::EVENT_TYPE_WORKFLOW_EXECUTION_STARTED);
@@ -160,7 +163,8 @@ void schedule_first_task(RunDraft& run, const Env& env) {
   schedule_workflow_task(run, env);
 }
 
-void close_run(UnitDraft& unit, RunDraft& run, enums::WorkflowExecutionStatus status, const std::string& new_run_id) {
+void close_run(UnitDraft& unit, RunDraft& run, enums::WorkflowExecutionStatus status,
+               const std::string& new_run_id) {
   pb::RunProgress& progress = run.progress();
   progress.set_status(status);
   progress.set_close_time(nanos(run.now()));
@@ -176,19 +180,21 @@ void close_run(UnitDraft& unit, RunDraft& run, enums::WorkflowExecutionStatus st
 void terminate_run(UnitDraft& unit, RunDraft& run, const std::string& reason, const std::string& identity,
                    const temporal::api::common::v1::Payloads* details) {
   force_close_workflow_task(run);
-  auto& attributes =
-      *run.append(enums::EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED).mutable_workflow_execution_terminated_event_attributes();
+  auto& attributes = *run.append(enums::EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED)
+                          .mutable_workflow_execution_terminated_event_attributes();
   attributes.set_reason(reason);
   attributes.set_identity(identity);
   if (details) *attributes.mutable_details() = *details;
   close_run(unit, run, enums::WORKFLOW_EXECUTION_STATUS_TERMINATED);
 }
 
-Follow after_failure(const RunDraft& run, const temporal::api::failure::v1::Failure& failure, const Env& env) {
+Follow after_failure(const RunDraft& run, const temporal::api::failure::v1::Failure& failure,
+                     const Env& env) {
   const pb::RunStart& start = run.start();
-  const Time expiration = start.execution_expiration() == 0 ? base::kNever : time_of(start.execution_expiration());
-  const RetryDecision retry =
-      decide_retry(start.has_retry_policy() ? &start.retry_policy() : nullptr, start.attempt(), failure, env.now, expiration);
+  const Time expiration =
+      start.execution_expiration() == 0 ? base::kNever : time_of(start.execution_expiration());
+  const RetryDecision retry = decide_retry(start.has_retry_policy() ? &start.retry_policy() : nullptr,
+                                           start.attempt(), failure, env.now, expiration);
   Follow follow;
   if (retry.state == enums::RETRY_STATE_IN_PROGRESS) {
     follow.follows = true;
@@ -202,7 +208,9 @@ Follow after_failure(const RunDraft& run, const temporal::api::failure::v1::Fail
   return follow;
 }
 
-Follow after_completion(const RunDraft& run, const Env& env) { return cron_follow(run, env); }
+Follow after_completion(const RunDraft& run, const Env& env) {
+  return cron_follow(run, env);
+}
 
 std::shared_ptr<const HistoryEvent> first_event(UnitDraft& unit, const RunDraft& run) {
   if (const HistoryEvent* drafted = run.drafted(1)) return std::make_shared<const HistoryEvent>(*drafted);
@@ -210,7 +218,8 @@ std::shared_ptr<const HistoryEvent> first_event(UnitDraft& unit, const RunDraft&
 }
 
 bool follow_run(UnitDraft& unit, RunDraft& old_run, const Follow& follow, const std::string& new_run_id,
-                const temporal::api::common::v1::Payloads* last_result, const temporal::api::failure::v1::Failure* failure) {
+                const temporal::api::common::v1::Payloads* last_result,
+                const temporal::api::failure::v1::Failure* failure) {
   const std::shared_ptr<const HistoryEvent> started = first_event(unit, old_run);
   if (!started) return false;
   const pb::RunStart& old = old_run.start();
@@ -241,7 +250,8 @@ bool follow_run(UnitDraft& unit, RunDraft& old_run, const Follow& follow, const 
   run.attributes.clear_search_attributes();
   if (carried.has_memo()) *run.attributes.mutable_memo() = carried.memo();
   if (started->workflow_execution_started_event_attributes().has_search_attributes()) {
-    *run.attributes.mutable_search_attributes() = started->workflow_execution_started_event_attributes().search_attributes();
+    *run.attributes.mutable_search_attributes() =
+        started->workflow_execution_started_event_attributes().search_attributes();
   }
   run.reset_points = inherited_reset_points(old_run, unit.env());
   run.has_reset_points = true;

@@ -12,16 +12,18 @@ CommandResult record_marker(Completion& completion, command::Command& command) {
   const Limits& limits = completion.env.limits;
   if (from.marker_name().empty()) return bad_command(kBad, "MarkerName is not set on RecordMarkerCommand.");
   if (from.marker_name().size() > limits.id_length) {
-    return bad_command(kBad, "MarkerName on RecordMarkerCommand exceeds length limit. MarkerName=" + from.marker_name() +
-                                 " Length=" + std::to_string(from.marker_name().size()) +
+    return bad_command(kBad, "MarkerName on RecordMarkerCommand exceeds length limit. MarkerName=" +
+                                 from.marker_name() + " Length=" + std::to_string(from.marker_name().size()) +
                                  " Limit=" + std::to_string(limits.id_length));
   }
   std::size_t details_size = 0;
   for (const auto& [name, payloads] : from.details()) details_size += name.size() + payloads.ByteSizeLong();
   if (details_size > limits.blob_size) {
-    return std::unexpected(CommandError{kBad, "RecordMarkerCommandAttributes.Details exceeds size limit.", /*terminates=*/true});
+    return std::unexpected(
+        CommandError{kBad, "RecordMarkerCommandAttributes.Details exceeds size limit.", /*terminates=*/true});
   }
-  auto& to = *completion.run.append(enums::EVENT_TYPE_MARKER_RECORDED).mutable_marker_recorded_event_attributes();
+  auto& to =
+      *completion.run.append(enums::EVENT_TYPE_MARKER_RECORDED).mutable_marker_recorded_event_attributes();
   to.set_marker_name(from.marker_name());
   to.set_workflow_task_completed_event_id(completion.completed_id);
   to.mutable_details()->swap(*from.mutable_details());

@@ -24,7 +24,9 @@ bool request_cancel(RunDraft& run, const CancelRequest& request) {
 Decision request_cancel_workflow(UnitDraft& unit, RequestCancelWorkflow command) {
   const auto& request = command.request;
   RunDraft* run = unit.find_run(request.workflow_execution().run_id());
-  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, request.workflow_execution().run_id()));
+  if (!run)
+    return UnitDraft::refuse(
+        workflow_not_found(unit.loaded().workflow_id, request.workflow_execution().run_id()));
   const std::string& first = request.first_execution_run_id();
   if (!first.empty() && first != run->start().first_run_id()) return UnitDraft::refuse(chain_not_found());
   if (!run->running()) return unit.finish(Nothing{});
@@ -40,7 +42,9 @@ Decision request_cancel_workflow(UnitDraft& unit, RequestCancelWorkflow command)
 Decision terminate_workflow(UnitDraft& unit, TerminateWorkflow command) {
   const auto& request = command.request;
   RunDraft* run = unit.find_run(request.workflow_execution().run_id());
-  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, request.workflow_execution().run_id()));
+  if (!run)
+    return UnitDraft::refuse(
+        workflow_not_found(unit.loaded().workflow_id, request.workflow_execution().run_id()));
   const std::string& first = request.first_execution_run_id();
   if (!first.empty() && first != run->start().first_run_id()) return UnitDraft::refuse(chain_not_found());
   if (!run->running()) return UnitDraft::refuse(workflow_completed());
@@ -54,7 +58,8 @@ Decision delete_workflow(UnitDraft& unit, DeleteWorkflow command) {
   RunDraft* run = unit.find_run(command.run_id);
   if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, command.run_id));
   if (run->running()) {
-    if (!command.even_if_running) return UnitDraft::refuse(Error{Code::kFailedPrecondition, "workflow execution is running", {}});
+    if (!command.even_if_running)
+      return UnitDraft::refuse(Error{Code::kFailedPrecondition, "workflow execution is running", {}});
     terminate_run(unit, *run, "Delete workflow execution", "history-service", nullptr);
   }
   if (run->state().owes()) {

@@ -7,7 +7,8 @@ namespace perdure::core {
 
 struct CancelRequest {
   std::string reason, identity;
-  const temporal::api::common::v1::WorkflowExecution* external = nullptr;  // the sender, when it is a workflow
+  // the sender, when it is a workflow
+  const temporal::api::common::v1::WorkflowExecution* external = nullptr;
   std::int64_t external_initiated_id = 0;
   const google::protobuf::RepeatedPtrField<temporal::api::common::v1::Link>* links = nullptr;
 };

@@ -11,7 +11,8 @@ Decision start_workflow_task(UnitDraft& unit, StartWorkflowTask command) {
   if (!run || !run->running()) return UnitDraft::refuse(workflow_task_not_found());
   const pb::WorkflowTask& task = run->task_now();
   // Obsolete: another task, already started, or offered to a queue it has left since (WT-07).
-  if (task.scheduled_id() != command.scheduled_id || task.started_id() != 0 || task.on_sticky_queue() != command.sticky ||
+  if (task.scheduled_id() != command.scheduled_id || task.started_id() != 0 ||
+      task.on_sticky_queue() != command.sticky ||
       (command.attempt != 0 && task.attempt() != command.attempt)) {
     return UnitDraft::refuse(workflow_task_not_found());
   }
@@ -64,7 +65,8 @@ bool rejects(int condition, int status) {
   switch (condition) {
     case enums::QUERY_REJECT_CONDITION_NOT_OPEN: return status != enums::WORKFLOW_EXECUTION_STATUS_RUNNING;
     case enums::QUERY_REJECT_CONDITION_NOT_COMPLETED_CLEANLY:
-      return status != enums::WORKFLOW_EXECUTION_STATUS_RUNNING && status != enums::WORKFLOW_EXECUTION_STATUS_COMPLETED &&
+      return status != enums::WORKFLOW_EXECUTION_STATUS_RUNNING &&
+             status != enums::WORKFLOW_EXECUTION_STATUS_COMPLETED &&
              status != enums::WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW;
     default: return false;
   }
@@ -91,12 +93,14 @@ Decision route_query(UnitDraft& unit, RouteQuery command, const Volatile& now) {
   const pb::WorkflowTask& task = progress.task();
   if (!run->running()) {
     if (progress.last_completed_task_id() == 0) {
-      return UnitDraft::refuse(workflow_not_ready("Workflow execution closed before WorkflowTaskStarted event"));
+      return UnitDraft::refuse(
+          workflow_not_ready("Workflow execution closed before WorkflowTaskStarted event"));
     }
     return unit.finish(std::move(route));
   }
   if (task.attempt() >= 3) {
-    return UnitDraft::refuse(workflow_not_ready("Unable to query workflow due to Workflow Task in failed state."));
+    return UnitDraft::refuse(
+        workflow_not_ready("Unable to query workflow due to Workflow Task in failed state."));
   }
   if (!progress.first_task_scheduled()) {
     route.how = QueryRoute::How::kAttach;
@@ -104,9 +108,11 @@ Decision route_query(UnitDraft& unit, RouteQuery command, const Volatile& now) {
   } else if (task.scheduled_id() != 0 || progress.last_completed_task_id() == 0) {
     route.how = QueryRoute::How::kAttach;
   }
-  if (route.how == QueryRoute::How::kAttach && now.buffered_queries >= static_cast<int>(unit.env().limits.buffered_queries)) {
-    return UnitDraft::refuse(busy_workflow("consistent query buffer is full, this may be caused by too many queries and workflow "
-                                           "not able to process query fast enough"));
+  if (route.how == QueryRoute::How::kAttach &&
+      now.buffered_queries >= static_cast<int>(unit.env().limits.buffered_queries)) {
+    return UnitDraft::refuse(
+        busy_workflow("consistent query buffer is full, this may be caused by too many queries and workflow "
+                      "not able to process query fast enough"));
   }
   return unit.finish(std::move(route));
 }

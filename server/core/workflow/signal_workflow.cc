@@ -8,7 +8,8 @@ namespace perdure::core {
 
 std::optional<Error> deliver_signal(RunDraft& run, const Signal& signal, const Env& env) {
   if (run.state().progress.closing() && run.state().has_started_task()) {
-    return resource_exhausted(enums::RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW, enums::RESOURCE_EXHAUSTED_SCOPE_NAMESPACE,
+    return resource_exhausted(enums::RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW,
+                              enums::RESOURCE_EXHAUSTED_SCOPE_NAMESPACE,
                               "workflow operation can not be applied because workflow is closing");
   }
   if (run.state().progress.signals() >= env.limits.signals_per_run) {
@@ -33,16 +34,21 @@ std::optional<Error> deliver_signal(RunDraft& run, const Signal& signal, const E
 Decision signal_workflow(UnitDraft& unit, SignalWorkflow command) {
   const auto& request = command.request;
   RunDraft* run = unit.find_run(request.workflow_execution().run_id());
-  if (!run) return UnitDraft::refuse(workflow_not_found(unit.loaded().workflow_id, request.workflow_execution().run_id()));
-  const bool repeat = !request.request_id().empty() && run->state().request_ids.contains(request.request_id()) &&
+  if (!run)
+    return UnitDraft::refuse(
+        workflow_not_found(unit.loaded().workflow_id, request.workflow_execution().run_id()));
+  const bool repeat = !request.request_id().empty() &&
+                      run->state().request_ids.contains(request.request_id()) &&
                       !base::planted(base::Bug::kSignalTwice);
   if (!repeat) {
     if (!run->running()) return UnitDraft::refuse(not_found("workflow execution already completed"));
-    Signal signal{.name = request.signal_name(), .identity = request.identity(), .request_id = request.request_id()};
+    Signal signal{
+        .name = request.signal_name(), .identity = request.identity(), .request_id = request.request_id()};
     if (request.has_input()) signal.input = &request.input();
     if (request.has_header()) signal.header = &request.header();
     signal.links = &request.links();
-    if (auto refused = deliver_signal(*run, signal, unit.env())) return UnitDraft::refuse(std::move(*refused));
+    if (auto refused = deliver_signal(*run, signal, unit.env()))
+      return UnitDraft::refuse(std::move(*refused));
     wake_workflow(*run, unit.env());
   } else if (!run->running()) {
     return UnitDraft::refuse(not_found("workflow execution already completed"));

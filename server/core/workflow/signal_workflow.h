@@ -13,7 +13,8 @@ struct Signal {
   const temporal::api::common::v1::Payloads* input = nullptr;
   const temporal::api::common::v1::Header* header = nullptr;
   const google::protobuf::RepeatedPtrField<temporal::api::common::v1::Link>* links = nullptr;
-  const temporal::api::common::v1::WorkflowExecution* external = nullptr;  // the sender, when it is a workflow
+  // the sender, when it is a workflow
+  const temporal::api::common::v1::WorkflowExecution* external = nullptr;
   std::int64_t external_initiated_id = 0;
 };
 

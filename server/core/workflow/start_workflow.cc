@@ -21,17 +21,20 @@ struct Policies {
 Policies policies_of(enums::WorkflowIdReusePolicy reuse, enums::WorkflowIdConflictPolicy conflict,
                      enums::WorkflowIdConflictPolicy conflict_default) {
   if (reuse == enums::WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING) {
-    return {enums::WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, enums::WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING};
+    return {enums::WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+            enums::WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING};
   }
-  if (reuse == enums::WORKFLOW_ID_REUSE_POLICY_UNSPECIFIED) reuse = enums::WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE;
+  if (reuse == enums::WORKFLOW_ID_REUSE_POLICY_UNSPECIFIED)
+    reuse = enums::WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE;
   if (conflict == enums::WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED) conflict = conflict_default;
   return {reuse, conflict};
 }
 
 Error already_started_error(const UnitDraft& unit, const std::string& text, const std::string& suffix = {}) {
   const pb::Head& head = unit.head_now().head;
-  return already_started(text + " WorkflowId: " + unit.loaded().workflow_id + ", RunId: " + head.current_run_id() + "." + suffix,
-                         head.current_request_id(), head.current_run_id(), head.current_first_run_id());
+  return already_started(
+      text + " WorkflowId: " + unit.loaded().workflow_id + ", RunId: " + head.current_run_id() + "." + suffix,
+      head.current_request_id(), head.current_run_id(), head.current_first_run_id());
 }
 
 // Whether a closed id may be started again (ID-04, ID-05).
@@ -41,12 +44,14 @@ std::optional<Error> refuse_reuse(const UnitDraft& unit, enums::WorkflowIdReuseP
     return already_started_error(unit, "Workflow execution already finished.",
                                  " Workflow Id reuse policy: reject duplicate workflow Id.");
   }
-  const bool failed = status == enums::WORKFLOW_EXECUTION_STATUS_FAILED || status == enums::WORKFLOW_EXECUTION_STATUS_CANCELED ||
+  const bool failed = status == enums::WORKFLOW_EXECUTION_STATUS_FAILED ||
+                      status == enums::WORKFLOW_EXECUTION_STATUS_CANCELED ||
                       status == enums::WORKFLOW_EXECUTION_STATUS_TERMINATED ||
                       status == enums::WORKFLOW_EXECUTION_STATUS_TIMED_OUT;
   if (reuse == enums::WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY && !failed) {
-    return already_started_error(unit, "Workflow execution already finished successfully.",
-                                 " Workflow Id reuse policy: allow duplicate workflow Id if last run failed.");
+    return already_started_error(
+        unit, "Workflow execution already finished successfully.",
+        " Workflow Id reuse policy: allow duplicate workflow Id if last run failed.");
   }
   return std::nullopt;
 }
@@ -101,8 +106,8 @@ Decision answer_repeat(UnitDraft& unit, RunDraft& run, const wfs::StartWorkflowE
   return unit.finish(std::move(answer));
 }
 
-void link_to_request(const Env& env, const pb::RunStart& run, const std::string& request_id, enums::EventType type,
-                     common_link& link) {
+void link_to_request(const Env& env, const pb::RunStart& run, const std::string& request_id,
+                     enums::EventType type, common_link& link) {
   auto& event = *link.mutable_workflow_event();
   event.set_namespace_(env.ns.name());
   event.set_workflow_id(run.workflow_id());
@@ -127,7 +132,8 @@ Decision use_existing(UnitDraft& unit, RunDraft& run, const wfs::StartWorkflowEx
   }
   if (options.attach_request_id()) {
     run.add_request_id(request.request_id(), event.event_type(), event.event_id(), event.event_id() == 0);
-    link_to_request(unit.env(), run.start(), request.request_id(), event.event_type(), *answer.response.mutable_link());
+    link_to_request(unit.env(), run.start(), request.request_id(), event.event_type(),
+                    *answer.response.mutable_link());
   }
   return unit.finish(std::move(answer));
 }
@@ -135,7 +141,8 @@ Decision use_existing(UnitDraft& unit, RunDraft& run, const wfs::StartWorkflowEx
 // A request that was attached to the running run before.
 std::optional<Decision> answer_attached(UnitDraft& unit, RunDraft& run, const std::string& request_id) {
   const auto* info = run.state().request_ids.find(request_id);
-  if (!info || (*info)->event_type() != enums::EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED) return std::nullopt;
+  if (!info || (*info)->event_type() != enums::EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED)
+    return std::nullopt;
   StartAnswer answer = answer_for(run.state(), false, unit.env());
   link_to_request(unit.env(), run.start(), request_id, enums::EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED,
                   *answer.response.mutable_link());
@@ -163,9 +170,11 @@ wfs::StartWorkflowExecutionRequest start_part(const wfs::SignalWithStartWorkflow
   *request.mutable_workflow_type() = from.workflow_type();
   *request.mutable_task_queue() = from.task_queue();
   if (from.has_input()) *request.mutable_input() = from.input();
-  if (from.has_workflow_execution_timeout()) *request.mutable_workflow_execution_timeout() = from.workflow_execution_timeout();
+  if (from.has_workflow_execution_timeout())
+    *request.mutable_workflow_execution_timeout() = from.workflow_execution_timeout();
   if (from.has_workflow_run_timeout()) *request.mutable_workflow_run_timeout() = from.workflow_run_timeout();
-  if (from.has_workflow_task_timeout()) *request.mutable_workflow_task_timeout() = from.workflow_task_timeout();
+  if (from.has_workflow_task_timeout())
+    *request.mutable_workflow_task_timeout() = from.workflow_task_timeout();
   request.set_identity(from.identity());
   request.set_request_id(from.request_id());
   if (from.has_retry_policy()) *request.mutable_retry_policy() = from.retry_policy();
@@ -202,8 +211,9 @@ Decision answer_signalled(UnitDraft& unit, const RunDraft& run, const std::strin
 
 Decision start_workflow(UnitDraft& unit, StartWorkflow command) {
   const wfs::StartWorkflowExecutionRequest& request = command.request;
-  const Policies policies = policies_of(request.workflow_id_reuse_policy(), request.workflow_id_conflict_policy(),
-                                        enums::WORKFLOW_ID_CONFLICT_POLICY_FAIL);
+  const Policies policies =
+      policies_of(request.workflow_id_reuse_policy(), request.workflow_id_conflict_policy(),
+                  enums::WORKFLOW_ID_CONFLICT_POLICY_FAIL);
   std::string run_id = unit.env().random.uuid();
   RunDraft* current = unit.current_run();
   if (!current) return begin(unit, request, std::move(run_id));
@@ -225,8 +235,9 @@ Decision start_workflow(UnitDraft& unit, StartWorkflow command) {
 Decision signal_with_start(UnitDraft& unit, SignalWithStart command) {
   const auto& request = command.request;
   const Env& env = unit.env();
-  const Policies policies = policies_of(request.workflow_id_reuse_policy(), request.workflow_id_conflict_policy(),
-                                        enums::WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING);
+  const Policies policies =
+      policies_of(request.workflow_id_reuse_policy(), request.workflow_id_conflict_policy(),
+                  enums::WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING);
   if (policies.conflict == enums::WORKFLOW_ID_CONFLICT_POLICY_FAIL) {
     return UnitDraft::refuse(Error{
         Code::kInvalidArgument, "WorkflowIdConflictPolicy: FAIL cannot be used with SignalWithStart.", {}});

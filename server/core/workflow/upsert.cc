@@ -7,8 +7,9 @@ namespace perdure::core {
 CommandResult upsert_search_attributes(Completion& completion, command::Command& command) {
   constexpr auto kBad = enums::WORKFLOW_TASK_FAILED_CAUSE_BAD_SEARCH_ATTRIBUTES;
   if (!command.has_upsert_workflow_search_attributes_command_attributes()) {
-    return bad_command(kBad,
-                       "UpsertWorkflowSearchAttributesCommandAttributes is not set on UpsertWorkflowSearchAttributesCommand.");
+    return bad_command(
+        kBad,
+        "UpsertWorkflowSearchAttributesCommandAttributes is not set on UpsertWorkflowSearchAttributesCommand.");
   }
   auto& from = *command.mutable_upsert_workflow_search_attributes_command_attributes();
   if (!from.has_search_attributes()) {
@@ -33,7 +34,8 @@ CommandResult upsert_search_attributes(Completion& completion, command::Command&
 CommandResult modify_properties(Completion& completion, command::Command& command) {
   constexpr auto kBad = enums::WORKFLOW_TASK_FAILED_CAUSE_BAD_MODIFY_WORKFLOW_PROPERTIES_ATTRIBUTES;
   if (!command.has_modify_workflow_properties_command_attributes()) {
-    return bad_command(kBad, "ModifyWorkflowPropertiesCommandAttributes is not set on ModifyWorkflowPropertiesCommand.");
+    return bad_command(
+        kBad, "ModifyWorkflowPropertiesCommandAttributes is not set on ModifyWorkflowPropertiesCommand.");
   }
   auto& from = *command.mutable_modify_workflow_properties_command_attributes();
   RunDraft& run = completion.run;
@@ -41,14 +43,14 @@ CommandResult modify_properties(Completion& completion, command::Command& comman
     temporal::api::common::v1::Memo memo = run.attributes_now().memo();
     merge(memo, from.upserted_memo());
     if (memo.ByteSizeLong() > completion.env.limits.memo_size) {
-      return std::unexpected(
-          CommandError{kBad, "ModifyWorkflowPropertiesCommandAttributes. Memo size exceeds limit.", /*terminates=*/true});
+      return std::unexpected(CommandError{
+          kBad, "ModifyWorkflowPropertiesCommandAttributes. Memo size exceeds limit.", /*terminates=*/true});
     }
     *run.attributes().mutable_memo() = std::move(memo);
     run.visibility_changed();
   }
-  auto& to =
-      *run.append(enums::EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED).mutable_workflow_properties_modified_event_attributes();
+  auto& to = *run.append(enums::EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED)
+                  .mutable_workflow_properties_modified_event_attributes();
   to.set_workflow_task_completed_event_id(completion.completed_id);
   if (from.has_upserted_memo()) *to.mutable_upserted_memo() = std::move(*from.mutable_upserted_memo());
   return {};

@@ -9,7 +9,9 @@
 namespace perdure::core {
 namespace {
 
-bool due(std::int64_t deadline, const Env& env) { return deadline != 0 && time_of(deadline) <= env.now; }
+bool due(std::int64_t deadline, const Env& env) {
+  return deadline != 0 && time_of(deadline) <= env.now;
+}
 
 temporal::api::failure::v1::Failure timeout_failure() {
   temporal::api::failure::v1::Failure failure;
@@ -30,14 +32,15 @@ void time_out_run(UnitDraft& unit, RunDraft& run, bool execution_over) {
   const std::shared_ptr<const HistoryEvent> started = follow.follows ? first_event(unit, run) : nullptr;
   if (!started) follow.follows = false;
   const std::string new_run_id = follow.follows ? env.random.uuid() : std::string();
-  auto& attributes =
-      *run.append(enums::EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT).mutable_workflow_execution_timed_out_event_attributes();
+  auto& attributes = *run.append(enums::EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT)
+                          .mutable_workflow_execution_timed_out_event_attributes();
   attributes.set_retry_state(follow.retry_state);
   attributes.set_new_execution_run_id(new_run_id);
   close_run(unit, run, enums::WORKFLOW_EXECUTION_STATUS_TIMED_OUT, new_run_id);
   if (!follow.follows) return;
   const StartedAttributes& old = started->workflow_execution_started_event_attributes();
-  follow_run(unit, run, follow, new_run_id, old.has_last_completion_result() ? &old.last_completion_result() : nullptr, &failure);
+  follow_run(unit, run, follow, new_run_id,
+             old.has_last_completion_result() ? &old.last_completion_result() : nullptr, &failure);
 }
 
 }  // namespace

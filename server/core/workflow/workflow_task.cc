@@ -30,14 +30,16 @@ void set_queue(const RunState& run, bool sticky, temporal::api::taskqueue::v1::T
   }
 }
 
-void fill_scheduled(const RunState& run, int attempt, bool sticky, std::int64_t timeout, HistoryEvent& event) {
+void fill_scheduled(const RunState& run, int attempt, bool sticky, std::int64_t timeout,
+                    HistoryEvent& event) {
   auto& attributes = *event.mutable_workflow_task_scheduled_event_attributes();
   set_queue(run, sticky, attributes.mutable_task_queue());
   assign(attributes.mutable_start_to_close_timeout(), timeout);
   attributes.set_attempt(attempt);
 }
 
-void fill_started(const pb::WorkflowTask& task, std::int64_t scheduled_id, bool with_identity, HistoryEvent& event) {
+void fill_started(const pb::WorkflowTask& task, std::int64_t scheduled_id, bool with_identity,
+                  HistoryEvent& event) {
   auto& attributes = *event.mutable_workflow_task_started_event_attributes();
   attributes.set_scheduled_event_id(scheduled_id);
   if (with_identity) attributes.set_identity(task.identity());
@@ -84,7 +86,8 @@ void next_attempt(RunDraft& run, const Env& env) {
 
 void write_failed(RunDraft& run, const TaskFailure& failure) {
   const pb::WorkflowTask& task = run.task_now();
-  auto& attributes = *run.append(enums::EVENT_TYPE_WORKFLOW_TASK_FAILED).mutable_workflow_task_failed_event_attributes();
+  auto& attributes =
+      *run.append(enums::EVENT_TYPE_WORKFLOW_TASK_FAILED).mutable_workflow_task_failed_event_attributes();
   attributes.set_scheduled_event_id(task.scheduled_id());
   attributes.set_started_event_id(task.started_id());
   attributes.set_cause(failure.cause);
@@ -95,8 +98,8 @@ void write_failed(RunDraft& run, const TaskFailure& failure) {
 
 void write_timed_out(RunDraft& run, enums::TimeoutType type) {
   const pb::WorkflowTask& task = run.task_now();
-  auto& attributes =
-      *run.append(enums::EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT).mutable_workflow_task_timed_out_event_attributes();
+  auto& attributes = *run.append(enums::EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT)
+                          .mutable_workflow_task_timed_out_event_attributes();
   attributes.set_scheduled_event_id(task.scheduled_id());
   attributes.set_started_event_id(task.started_id());
   attributes.set_timeout_type(type);
@@ -105,7 +108,8 @@ void write_timed_out(RunDraft& run, enums::TimeoutType type) {
 }  // namespace
 
 void wake_workflow(RunDraft& run, const Env& env) {
-  if (!run.running() || run.state().has_pending_task() || !run.state().progress.first_task_scheduled()) return;
+  if (!run.running() || run.state().has_pending_task() || !run.state().progress.first_task_scheduled())
+    return;
   schedule_workflow_task(run, env);
 }
 
@@ -116,7 +120,8 @@ void schedule_workflow_task(RunDraft& run, const Env& env, std::int64_t first_sc
   run.progress().set_first_task_scheduled(true);
   std::int64_t scheduled_id = run.next_event_id();  // of a transient attempt: the id it would have
   if (attempt == 1) {
-    fill_scheduled(run.state(), attempt, sticky, timeout, run.append(enums::EVENT_TYPE_WORKFLOW_TASK_SCHEDULED));
+    fill_scheduled(run.state(), attempt, sticky, timeout,
+                   run.append(enums::EVENT_TYPE_WORKFLOW_TASK_SCHEDULED));
   }
   pb::WorkflowTask& task = run.task();
   task.Clear();
@@ -137,7 +142,8 @@ WorkflowTaskStarted start_workflow_task_now(RunDraft& run, const TaskStart& star
     task.set_attempt(1);
     task.set_timeout(task_timeout(run, 1, env));
     task.set_scheduled_id(run.next_event_id());
-    fill_scheduled(run.state(), 1, start.sticky, task.timeout(), run.append(enums::EVENT_TYPE_WORKFLOW_TASK_SCHEDULED));
+    fill_scheduled(run.state(), 1, start.sticky, task.timeout(),
+                   run.append(enums::EVENT_TYPE_WORKFLOW_TASK_SCHEDULED));
     task.set_events_written(true);
   }
   task.set_started_time(nanos(run.now()));
@@ -192,7 +198,8 @@ std::vector<HistoryEvent> transient_tail(const RunState& run, bool with_identity
   return tail;
 }
 
-std::int64_t write_task_completed(RunDraft& run, const wfs::RespondWorkflowTaskCompletedRequest& request, const Env& env) {
+std::int64_t write_task_completed(RunDraft& run, const wfs::RespondWorkflowTaskCompletedRequest& request,
+                                  const Env& env) {
   const pb::WorkflowTask task = run.task_now();
   if (!task.events_written()) {
     HistoryEvent& scheduled = run.append(enums::EVENT_TYPE_WORKFLOW_TASK_SCHEDULED);
@@ -203,12 +210,14 @@ std::int64_t write_task_completed(RunDraft& run, const wfs::RespondWorkflowTaskC
     fill_started(task, task.scheduled_id(), true, started);
   }
   const std::int64_t id = run.next_event_id();
-  auto& attributes = *run.append(enums::EVENT_TYPE_WORKFLOW_TASK_COMPLETED).mutable_workflow_task_completed_event_attributes();
+  auto& attributes = *run.append(enums::EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+                          .mutable_workflow_task_completed_event_attributes();
   attributes.set_scheduled_event_id(task.scheduled_id());
   attributes.set_started_event_id(task.started_id());
   attributes.set_identity(request.identity());
   attributes.set_binary_checksum(request.binary_checksum());
-  if (request.has_worker_version_stamp()) *attributes.mutable_worker_version() = request.worker_version_stamp();
+  if (request.has_worker_version_stamp())
+    *attributes.mutable_worker_version() = request.worker_version_stamp();
   if (request.has_sdk_metadata()) *attributes.mutable_sdk_metadata() = request.sdk_metadata();
   if (request.has_metering_metadata()) *attributes.mutable_metering_metadata() = request.metering_metadata();
   pb::RunProgress& progress = run.progress();
@@ -236,7 +245,8 @@ void fail_last_workflow_task(RunDraft& run, const TaskFailure& failure) {
 bool workflow_task_deadline_passed(RunDraft& run, const Env& env) {
   const pb::WorkflowTask& task = run.task_now();
   if (task.scheduled_id() == 0) {
-    if (run.state().progress.first_task_scheduled() || time_of(run.start().execution_time()) > env.now) return false;
+    if (run.state().progress.first_task_scheduled() || time_of(run.start().execution_time()) > env.now)
+      return false;
     schedule_workflow_task(run, env);
     return true;
   }
@@ -259,7 +269,8 @@ bool workflow_task_deadline_passed(RunDraft& run, const Env& env) {
 
 void force_close_workflow_task(RunDraft& run) {
   if (run.task_now().started_id() != 0) {
-    fail_last_workflow_task(run, {.cause = enums::WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND, .identity = "history-service"});
+    fail_last_workflow_task(
+        run, {.cause = enums::WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND, .identity = "history-service"});
   }
   run.flush_buffered();
 }

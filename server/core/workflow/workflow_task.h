@@ -23,14 +23,16 @@ void schedule_workflow_task(RunDraft& run, const Env& env, std::int64_t first_sc
 
 struct TaskStart {
   std::string identity, request_id, build_id;
-  bool sticky = false;                  // taken from the sticky queue
-  bool eager = false;                   // handed out with the answer to the start: the history has no size yet
+  bool sticky = false;  // taken from the sticky queue
+  // handed out with the answer to the start: the history has no size yet
+  bool eager = false;
 };
 // Starts the scheduled task; history in the answer begins where a caching worker left off when it is sticky.
 WorkflowTaskStarted start_workflow_task_now(RunDraft& run, const TaskStart& start, const Env& env);
 
 // The started task is done: writes its WorkflowTaskCompleted (and, of a transient attempt, what went before). Returns its event id.
-std::int64_t write_task_completed(RunDraft& run, const wfs::RespondWorkflowTaskCompletedRequest& request, const Env& env);
+std::int64_t write_task_completed(RunDraft& run, const wfs::RespondWorkflowTaskCompletedRequest& request,
+                                  const Env& env);
 
 struct TaskFailure {
   enums::WorkflowTaskFailedCause cause{};

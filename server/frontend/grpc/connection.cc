@@ -20,9 +20,11 @@ namespace {
 constexpr std::size_t kMostUnwritten = 1 << 20;       // more is taken from the calls when this has left
 constexpr std::int32_t kConnectionWindow = 64 << 20;  // bytes a client may have on their way to us
 constexpr std::uint32_t kStreamWindow = 4 << 20;
-constexpr std::uint32_t kStreams = 1 << 20;    // the calls of all connections are bounded together
-constexpr std::size_t kLongestMessage = 4000;  // of an error (ER-04): it travels in a header, three bytes for one that is not ASCII
-constexpr std::size_t kLongestError = 7800;    // with its detail; clients take 8 KiB of trailers by default, names included
+constexpr std::uint32_t kStreams = 1 << 20;  // the calls of all connections are bounded together
+// of an error (ER-04): it travels in a header, three bytes for one that is not ASCII
+constexpr std::size_t kLongestMessage = 4000;
+// with its detail; clients take 8 KiB of trailers by default, names included
+constexpr std::size_t kLongestError = 7800;
 
 // Static text is neither copied nor looked at again by nghttp2.
 nghttp2_nv fixed(std::string_view name, std::string_view value) {

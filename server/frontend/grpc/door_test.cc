@@ -309,8 +309,15 @@ TEST_F(DoorTest, NonsenseFramesDoNoHarm) {
     std::string bytes = begin;
     for (int frame = 0; frame < 6; ++frame) {
       const std::size_t size = random.below(60);
-      const char head[] = {0, 0, static_cast<char>(size), static_cast<char>(random.below(11)), static_cast<char>(random.below(64)),
-                           0, 0, 0, static_cast<char>(random.below(8))};
+      const char head[] = {0,
+                           0,
+                           static_cast<char>(size),
+                           static_cast<char>(random.below(11)),
+                           static_cast<char>(random.below(64)),
+                           0,
+                           0,
+                           0,
+                           static_cast<char>(random.below(8))};
       bytes.append(head, sizeof head);
       for (std::size_t i = 0; i < size; ++i) bytes.push_back(static_cast<char>(random.below(256)));
     }

@@ -11,7 +11,8 @@ namespace {
 using base::invalid_argument;
 using CallPtr = std::shared_ptr<Call>;
 
-Status poll_activity_task(Services& services, const CallPtr& call, wfs::PollActivityTaskQueueRequest request) {
+Status poll_activity_task(Services& services, const CallPtr& call,
+                          wfs::PollActivityTaskQueueRequest request) {
   TRY(matching::PollRequest poll, poll_request(services, *call, request, core::TaskKind::kActivity));
   if (request.task_queue_metadata().has_max_tasks_per_second()) {
     poll.max_tasks_per_second = request.task_queue_metadata().max_tasks_per_second().value();
@@ -33,30 +34,34 @@ Result<TaskTarget> target_of(const Services& services, const Request& request) {
 template <class Request, class Response>
 Status heartbeat(Services& services, const CallPtr& call, Request request) {
   TRY(TaskTarget target, target_of(services, request));
-  core::HeartbeatActivity command{.task = std::move(target.task), .has_details = request.has_details(),
+  core::HeartbeatActivity command{.task = std::move(target.task),
+                                  .has_details = request.has_details(),
                                   .identity = std::move(*request.mutable_identity())};
   if (command.has_details) command.details = std::move(*request.mutable_details());
-  services.executions.execute(std::move(target.key), std::move(command), call->request().size(), [call](Result<core::Reply> reply) {
-    if (!reply) {
-      call->finish(std::unexpected(std::move(reply).error()));
-      return;
-    }
-    const auto* beat = std::get_if<core::Heartbeat>(&*reply);
-    CHECK(beat != nullptr);
-    Response response;
-    response.set_cancel_requested(beat->cancel_requested);
-    answer(*call, response);
-  });
+  services.executions.execute(std::move(target.key), std::move(command), call->request().size(),
+                              [call](Result<core::Reply> reply) {
+                                if (!reply) {
+                                  call->finish(std::unexpected(std::move(reply).error()));
+                                  return;
+                                }
+                                const auto* beat = std::get_if<core::Heartbeat>(&*reply);
+                                CHECK(beat != nullptr);
+                                Response response;
+                                response.set_cancel_requested(beat->cancel_requested);
+                                answer(*call, response);
+                              });
   return {};
 }
 
 template <class Request>
 Status complete(Services& services, const CallPtr& call, Request request) {
   TRY(TaskTarget target, target_of(services, request));
-  core::CompleteActivity command{.task = std::move(target.task), .has_result = request.has_result(),
+  core::CompleteActivity command{.task = std::move(target.task),
+                                 .has_result = request.has_result(),
                                  .identity = std::move(*request.mutable_identity())};
   if (command.has_result) command.result = std::move(*request.mutable_result());
-  services.executions.execute(std::move(target.key), std::move(command), call->request().size(), nothing_to(call));
+  services.executions.execute(std::move(target.key), std::move(command), call->request().size(),
+                              nothing_to(call));
   return {};
 }
 
@@ -80,9 +85,11 @@ Status fail_activity(Services& services, const CallPtr& call, Request request) {
     return invalid_argument("Failure must have ApplicationFailureInfo.");
   }
   const auto response = reported_failures<Response>(request, services.limits);
-  core::FailActivity command{.task = std::move(target.task), .failure = std::move(*request.mutable_failure()),
+  core::FailActivity command{.task = std::move(target.task),
+                             .failure = std::move(*request.mutable_failure()),
                              .identity = std::move(*request.mutable_identity())};
-  if (request.has_last_heartbeat_details()) command.last_heartbeat_details = std::move(*request.mutable_last_heartbeat_details());
+  if (request.has_last_heartbeat_details())
+    command.last_heartbeat_details = std::move(*request.mutable_last_heartbeat_details());
   services.executions.execute(std::move(target.key), std::move(command), call->request().size(),
                               [call, bytes = response.SerializeAsString()](Result<core::Reply> reply) {
                                 if (reply) {
@@ -97,10 +104,12 @@ Status fail_activity(Services& services, const CallPtr& call, Request request) {
 template <class Request>
 Status cancel(Services& services, const CallPtr& call, Request request) {
   TRY(TaskTarget target, target_of(services, request));
-  core::CancelActivity command{.task = std::move(target.task), .has_details = request.has_details(),
+  core::CancelActivity command{.task = std::move(target.task),
+                               .has_details = request.has_details(),
                                .identity = std::move(*request.mutable_identity())};
   if (command.has_details) command.details = std::move(*request.mutable_details());
-  services.executions.execute(std::move(target.key), std::move(command), call->request().size(), nothing_to(call));
+  services.executions.execute(std::move(target.key), std::move(command), call->request().size(),
+                              nothing_to(call));
   return {};
 }
 
@@ -115,14 +124,17 @@ void add_activity_methods(MethodTable& table, Services& services) {
       heartbeat<wfs::RecordActivityTaskHeartbeatRequest, wfs::RecordActivityTaskHeartbeatResponse>);
   add("RecordActivityTaskHeartbeatById", RateClass::kExecution,
       heartbeat<wfs::RecordActivityTaskHeartbeatByIdRequest, wfs::RecordActivityTaskHeartbeatByIdResponse>);
-  add("RespondActivityTaskCompleted", RateClass::kExecution, complete<wfs::RespondActivityTaskCompletedRequest>);
-  add("RespondActivityTaskCompletedById", RateClass::kExecution, complete<wfs::RespondActivityTaskCompletedByIdRequest>);
+  add("RespondActivityTaskCompleted", RateClass::kExecution,
+      complete<wfs::RespondActivityTaskCompletedRequest>);
+  add("RespondActivityTaskCompletedById", RateClass::kExecution,
+      complete<wfs::RespondActivityTaskCompletedByIdRequest>);
   add("RespondActivityTaskFailed", RateClass::kExecution,
       fail_activity<wfs::RespondActivityTaskFailedRequest, wfs::RespondActivityTaskFailedResponse>);
   add("RespondActivityTaskFailedById", RateClass::kExecution,
       fail_activity<wfs::RespondActivityTaskFailedByIdRequest, wfs::RespondActivityTaskFailedByIdResponse>);
   add("RespondActivityTaskCanceled", RateClass::kExecution, cancel<wfs::RespondActivityTaskCanceledRequest>);
-  add("RespondActivityTaskCanceledById", RateClass::kExecution, cancel<wfs::RespondActivityTaskCanceledByIdRequest>);
+  add("RespondActivityTaskCanceledById", RateClass::kExecution,
+      cancel<wfs::RespondActivityTaskCanceledByIdRequest>);
 }
 
 }  // namespace perdure::frontend

@@ -20,11 +20,16 @@ using history::HistoryRequest;
 using temporal::api::history::v1::HistoryEvent;
 
 constexpr int kMostEvents = 256;  // of one page (WT-65)
-constexpr base::Duration kDeadlineMargin = std::chrono::seconds(1);  // an empty page reaches the client before it gives up
+// an empty page reaches the client before it gives up
+constexpr base::Duration kDeadlineMargin = std::chrono::seconds(1);
 
-int page_size(int asked) { return asked <= 0 || asked > kMostEvents ? kMostEvents : asked; }
+int page_size(int asked) {
+  return asked <= 0 || asked > kMostEvents ? kMostEvents : asked;
+}
 
-constexpr std::uint32_t length_delimited(int field) { return static_cast<std::uint32_t>(field << 3 | 2); }
+constexpr std::uint32_t length_delimited(int field) {
+  return static_cast<std::uint32_t>(field << 3 | 2);
+}
 
 void append_varint(std::string& bytes, std::uint64_t value) {
   for (; value >= 0x80; value >>= 7) bytes.push_back(static_cast<char>(value | 0x80));
@@ -40,7 +45,8 @@ void append_field(std::string& bytes, int field, std::string_view content) {
 // Both responses: history = 1 { events = 1 … }, next_page_token = 3.
 std::string compose(const std::vector<std::shared_ptr<const std::string>>& events, std::string_view token) {
   std::size_t size = 0;
-  for (const auto& event : events) size += 1 + io::CodedOutputStream::VarintSize64(event->size()) + event->size();
+  for (const auto& event : events)
+    size += 1 + io::CodedOutputStream::VarintSize64(event->size()) + event->size();
   std::string bytes;
   bytes.reserve(size + token.size() + 16);
   append_varint(bytes, length_delimited(1));
@@ -65,9 +71,11 @@ std::shared_ptr<const std::string> followable(const std::shared_ptr<const std::s
     attributes.set_new_execution_run_id(failed.new_execution_run_id());
     if (failed.has_failure()) *attributes.mutable_failure() = failed.failure();
   } else if (event.has_workflow_execution_timed_out_event_attributes()) {
-    attributes.set_new_execution_run_id(event.workflow_execution_timed_out_event_attributes().new_execution_run_id());
+    attributes.set_new_execution_run_id(
+        event.workflow_execution_timed_out_event_attributes().new_execution_run_id());
     attributes.mutable_failure()->set_message("workflow timeout");
-    attributes.mutable_failure()->mutable_timeout_failure_info()->set_timeout_type(enums::TIMEOUT_TYPE_START_TO_CLOSE);
+    attributes.mutable_failure()->mutable_timeout_failure_info()->set_timeout_type(
+        enums::TIMEOUT_TYPE_START_TO_CLOSE);
   }
   if (attributes.new_execution_run_id().empty()) return bytes;
   told.set_event_id(event.event_id());
@@ -83,10 +91,12 @@ bool follows_next_run(const Call& call) {
 }
 
 // A token of another namespace or workflow is as good as none of ours.
-Result<history::pb::HistoryToken> read_own_token(const std::string& bytes, const NamespaceView& ns,
-                                                 const temporal::api::common::v1::WorkflowExecution& execution, bool reverse) {
+Result<history::pb::HistoryToken> read_own_token(
+    const std::string& bytes, const NamespaceView& ns,
+    const temporal::api::common::v1::WorkflowExecution& execution, bool reverse) {
   TRY(auto token, history::read_page_token(bytes, ns.catalog->token_key));
-  if (token.namespace_id() != ns->id() || token.workflow_id() != execution.workflow_id() || token.reverse() != reverse) {
+  if (token.namespace_id() != ns->id() || token.workflow_id() != execution.workflow_id() ||
+      token.reverse() != reverse) {
     return invalid_argument("Invalid NextPageToken.");
   }
   if (!execution.run_id().empty() && execution.run_id() != token.run_id()) {
@@ -96,7 +106,8 @@ Result<history::pb::HistoryToken> read_own_token(const std::string& bytes, const
 }
 
 template <class Request>
-Result<HistoryRequest> read_request(const Request& request, const NamespaceView& ns, const core::Limits& limits, bool reverse) {
+Result<HistoryRequest> read_request(const Request& request, const NamespaceView& ns,
+                                    const core::Limits& limits, bool reverse) {
   const auto& execution = request.execution();
   TRY_VOID(check_execution(request.has_execution(), execution, limits));
   HistoryRequest read{.key = workflow_key(*ns, execution.workflow_id()),
@@ -112,7 +123,8 @@ Result<HistoryRequest> read_request(const Request& request, const NamespaceView&
   return read;
 }
 
-std::string token_after(const HistoryPage& page, const UnitKey& key, bool reverse, const std::string& signing_key) {
+std::string token_after(const HistoryPage& page, const UnitKey& key, bool reverse,
+                        const std::string& signing_key) {
   history::pb::HistoryToken token;
   token.set_namespace_id(key.namespace_id);
   token.set_workflow_id(key.id);
@@ -144,32 +156,37 @@ Status get_history(Services& services, const CallPtr& call, wfs::GetWorkflowExec
         }
         if (disguise && !page->events.empty()) page->events.back() = followable(page->events.back());
         const bool goes_on = page->more || (waits && page->running);  // WT-60, WT-61
-        call->finish(compose(page->events, goes_on ? token_after(*page, key, false, ns.catalog->token_key) : std::string()));
+        call->finish(compose(
+            page->events, goes_on ? token_after(*page, key, false, ns.catalog->token_key) : std::string()));
       });
-  if (waits) call->on_client_gone([&services, key, waiter] { services.executions.leave_history(key, waiter); });
+  if (waits)
+    call->on_client_gone([&services, key, waiter] { services.executions.leave_history(key, waiter); });
   return {};
 }
 
-Status get_history_reverse(Services& services, const CallPtr& call, wfs::GetWorkflowExecutionHistoryReverseRequest request) {
+Status get_history_reverse(Services& services, const CallPtr& call,
+                           wfs::GetWorkflowExecutionHistoryReverseRequest request) {
   TRY(NamespaceView ns, find_namespace(services, request.namespace_()));
   TRY(HistoryRequest read, read_request(request, ns, services.limits, true));
   read.with_tail = false;
   const UnitKey key = read.key;
-  services.executions.read_history(std::move(read), [call, ns = std::move(ns), key](Result<HistoryPage> page) {
-    if (!page) {
-      call->finish(std::unexpected(std::move(page).error()));
-      return;
-    }
-    call->finish(compose(page->events, page->more ? token_after(*page, key, true, ns.catalog->token_key) : std::string()));
-  });
+  services.executions.read_history(
+      std::move(read), [call, ns = std::move(ns), key](Result<HistoryPage> page) {
+        if (!page) {
+          call->finish(std::unexpected(std::move(page).error()));
+          return;
+        }
+        call->finish(compose(
+            page->events, page->more ? token_after(*page, key, true, ns.catalog->token_key) : std::string()));
+      });
   return {};
 }
 
 }  // namespace
 
 void add_history_methods(MethodTable& table, Services& services) {
-  add_method(table, services, kWorkflowService, "GetWorkflowExecutionHistory", Policy::kReadNamespace, RateClass::kExecution,
-             get_history);
+  add_method(table, services, kWorkflowService, "GetWorkflowExecutionHistory", Policy::kReadNamespace,
+             RateClass::kExecution, get_history);
   add_method(table, services, kWorkflowService, "GetWorkflowExecutionHistoryReverse", Policy::kReadNamespace,
              RateClass::kExecution, get_history_reverse);
 }

@@ -64,8 +64,8 @@ Status register_namespace(Services& services, const CallPtr& call, wfs::Register
   const std::string& name = request.namespace_();
   if (name.empty()) return invalid_argument("Namespace not set on request.");
   TRY_VOID(check_length(name, "Namespace", services.limits));
-  TRY(const base::Duration retention,
-      read_retention(request.has_workflow_execution_retention_period(), request.workflow_execution_retention_period()));
+  TRY(const base::Duration retention, read_retention(request.has_workflow_execution_retention_period(),
+                                                     request.workflow_execution_retention_period()));
   if (request.history_archival_state() == enums::ARCHIVAL_STATE_ENABLED ||
       request.visibility_archival_state() == enums::ARCHIVAL_STATE_ENABLED) {
     return invalid_argument("Archival is not supported by this server.");
@@ -74,7 +74,8 @@ Status register_namespace(Services& services, const CallPtr& call, wfs::Register
     return invalid_argument("Cluster " + request.active_cluster_name() + " is not known.");
   }
   for (const auto& cluster : request.clusters()) {
-    if (cluster.cluster_name() != kCluster) return invalid_argument("Cluster " + cluster.cluster_name() + " is not known.");
+    if (cluster.cluster_name() != kCluster)
+      return invalid_argument("Cluster " + cluster.cluster_name() + " is not known.");
   }
   core::Namespace ns = services.random.with(
       [&](base::Random& random) { return catalog::make_namespace(name, retention, random); });
@@ -83,7 +84,8 @@ Status register_namespace(Services& services, const CallPtr& call, wfs::Register
   ns.mutable_data()->insert(request.data().begin(), request.data().end());
   services.catalog.update(
       [ns = std::move(ns)](const core::Catalog& catalog) -> Result<std::vector<store::CatalogEntry>> {
-        if (catalog.find_by_name(ns.name()) != nullptr) return std::unexpected(core::namespace_exists(ns.name()));
+        if (catalog.find_by_name(ns.name()) != nullptr)
+          return std::unexpected(core::namespace_exists(ns.name()));
         return std::vector{catalog::namespace_entry(ns)};
       },
       empty_to(call));
@@ -91,15 +93,17 @@ Status register_namespace(Services& services, const CallPtr& call, wfs::Register
 }
 
 Status describe_namespace(Services& services, const CallPtr& call, wfs::DescribeNamespaceRequest request) {
-  if (request.namespace_().empty() && request.id().empty()) return invalid_argument("Namespace not set on request.");
+  if (request.namespace_().empty() && request.id().empty())
+    return invalid_argument("Namespace not set on request.");
   if (request.namespace_().empty() && !check_run_id(request.id())) {
     return invalid_argument("invalid UUID length: " + std::to_string(request.id().size()));
   }
   const auto catalog = services.catalog.snapshot();
-  const core::Namespace* ns =
-      request.namespace_().empty() ? catalog->find_by_id(request.id()) : catalog->find_by_name(request.namespace_());
+  const core::Namespace* ns = request.namespace_().empty() ? catalog->find_by_id(request.id())
+                                                           : catalog->find_by_name(request.namespace_());
   if (ns == nullptr) {
-    return std::unexpected(core::namespace_not_found(request.namespace_().empty() ? request.id() : request.namespace_()));
+    return std::unexpected(
+        core::namespace_not_found(request.namespace_().empty() ? request.id() : request.namespace_()));
   }
   wfs::DescribeNamespaceResponse response;
   fill(response, *ns, services.limits);
@@ -112,9 +116,12 @@ Status list_namespaces(Services& services, const CallPtr& call, wfs::ListNamespa
   const int size = request.page_size() <= 0 ? kPageSize : request.page_size();
   wfs::ListNamespacesResponse response;
   // The token is the name that the page before ended with: any text will do, so it needs no signature.
-  auto at = request.next_page_token().empty() ? catalog->by_name.begin() : catalog->by_name.upper_bound(request.next_page_token());
+  auto at = request.next_page_token().empty() ? catalog->by_name.begin()
+                                              : catalog->by_name.upper_bound(request.next_page_token());
   for (; at != catalog->by_name.end(); ++at) {
-    if (at->second->state() == enums::NAMESPACE_STATE_DELETED && !request.namespace_filter().include_deleted()) continue;
+    if (at->second->state() == enums::NAMESPACE_STATE_DELETED &&
+        !request.namespace_filter().include_deleted())
+      continue;
     if (response.namespaces_size() == size) {
       response.set_next_page_token(response.namespaces(size - 1).namespace_info().name());
       break;
@@ -153,7 +160,8 @@ Status update_namespace(Services& services, const CallPtr& call, wfs::UpdateName
   if (request.namespace_().empty()) return invalid_argument("Namespace not set on request.");
   auto changed = std::make_shared<core::Namespace>();
   services.catalog.update(
-      [request = std::move(request), changed](const core::Catalog& catalog) -> Result<std::vector<store::CatalogEntry>> {
+      [request = std::move(request),
+       changed](const core::Catalog& catalog) -> Result<std::vector<store::CatalogEntry>> {
         const core::Namespace* ns = catalog.find_by_name(request.namespace_());
         if (ns == nullptr) return std::unexpected(core::namespace_not_found(request.namespace_()));
         *changed = *ns;

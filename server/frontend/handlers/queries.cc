@@ -36,7 +36,8 @@ Status query_workflow(Services& services, const CallPtr& call, wfs::QueryWorkflo
 }
 
 Status answer_query(Services& services, const CallPtr& call, wfs::RespondQueryTaskCompletedRequest request) {
-  TRY(TaskTarget target, read_task_token(services, request.namespace_(), request.task_token(), TaskTokenKind::kQuery));
+  TRY(TaskTarget target,
+      read_task_token(services, request.namespace_(), request.task_token(), TaskTokenKind::kQuery));
   if (request.query_result().ByteSizeLong() > services.limits.blob_size) {
     request.clear_query_result();
     request.set_completed_type(enums::QUERY_RESULT_TYPE_FAILED);
@@ -49,8 +50,10 @@ Status answer_query(Services& services, const CallPtr& call, wfs::RespondQueryTa
 }  // namespace
 
 void add_query_methods(MethodTable& table, Services& services) {
-  add_method(table, services, kWorkflowService, "QueryWorkflow", Policy::kReadNamespace, RateClass::kExecution, query_workflow);
-  add_method(table, services, kWorkflowService, "RespondQueryTaskCompleted", Policy::kWorker, RateClass::kExecution, answer_query);
+  add_method(table, services, kWorkflowService, "QueryWorkflow", Policy::kReadNamespace,
+             RateClass::kExecution, query_workflow);
+  add_method(table, services, kWorkflowService, "RespondQueryTaskCompleted", Policy::kWorker,
+             RateClass::kExecution, answer_query);
 }
 
 }  // namespace perdure::frontend

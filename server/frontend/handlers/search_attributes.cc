@@ -29,7 +29,8 @@ int slots_of(int type) {
 }
 
 std::string type_name(int type) {
-  return slots_of(type) == 0 ? "Unspecified" : core::search_attribute_type_name(static_cast<core::SearchAttributeType>(type));
+  return slots_of(type) == 0 ? "Unspecified"
+                             : core::search_attribute_type_name(static_cast<core::SearchAttributeType>(type));
 }
 
 // The first free slot, "Keyword01" …; empty when all are taken.
@@ -42,32 +43,38 @@ std::string free_slot(const core::Namespace& ns, int type) {
 }
 
 Status add_one(core::Namespace& ns, const std::string& name, int type) {
-  const bool reserved = core::system_search_attributes().contains(name) || core::predefined_search_attributes().contains(name);
+  const bool reserved =
+      core::system_search_attributes().contains(name) || core::predefined_search_attributes().contains(name);
   if (reserved) return invalid_argument("Search attribute " + name + " is reserved by system.");
   if (name.empty()) return invalid_argument("Search attribute name is not set on request.");
   if (ns.search_attributes().contains(name)) return {};
   const std::string slot = free_slot(ns, type);
   if (slot.empty()) {
-    return invalid_argument("Unable to create search attributes: cannot have more than " + std::to_string(slots_of(type)) +
-                            " search attribute of type " + type_name(type) + ".");
+    return invalid_argument("Unable to create search attributes: cannot have more than " +
+                            std::to_string(slots_of(type)) + " search attribute of type " + type_name(type) +
+                            ".");
   }
   (*ns.mutable_search_attributes())[name] = type;
   (*ns.mutable_aliases())[slot] = name;
   return {};
 }
 
-Status add_search_attributes(Services& services, const CallPtr& call, ops::AddSearchAttributesRequest request) {
+Status add_search_attributes(Services& services, const CallPtr& call,
+                             ops::AddSearchAttributesRequest request) {
   if (!request.namespace_().empty()) TRY_VOID(find_namespace(services, request.namespace_()));
-  if (request.search_attributes().empty()) return invalid_argument("SearchAttributes are not set on request.");
+  if (request.search_attributes().empty())
+    return invalid_argument("SearchAttributes are not set on request.");
   if (request.namespace_().empty()) return invalid_argument("Namespace is not set on request.");
   for (const auto& [name, type] : request.search_attributes())
     TRY_VOID(check_length(name, "SearchAttribute name", services.limits));
   services.catalog.update(
-      [request = std::move(request)](const core::Catalog& catalog) -> Result<std::vector<store::CatalogEntry>> {
+      [request =
+           std::move(request)](const core::Catalog& catalog) -> Result<std::vector<store::CatalogEntry>> {
         const core::Namespace* found = catalog.find_by_name(request.namespace_());
         if (found == nullptr) return std::unexpected(core::namespace_not_found(request.namespace_()));
         core::Namespace ns = *found;
-        const std::map<std::string, int> in_order(request.search_attributes().begin(), request.search_attributes().end());
+        const std::map<std::string, int> in_order(request.search_attributes().begin(),
+                                                  request.search_attributes().end());
         for (const auto& [name, type] : in_order) TRY_VOID(add_one(ns, name, type));
         return std::vector{catalog::namespace_entry(ns)};
       },
@@ -75,15 +82,18 @@ Status add_search_attributes(Services& services, const CallPtr& call, ops::AddSe
   return {};
 }
 
-Status list_search_attributes(Services& services, const CallPtr& call, ops::ListSearchAttributesRequest request) {
+Status list_search_attributes(Services& services, const CallPtr& call,
+                              ops::ListSearchAttributesRequest request) {
   if (request.namespace_().empty()) return invalid_argument("Namespace is not set on request.");
   TRY(const NamespaceView ns, find_namespace(services, request.namespace_()));
   ops::ListSearchAttributesResponse response;
   for (const auto& [name, type] : ns->search_attributes()) {
     (*response.mutable_custom_attributes())[name] = static_cast<enums::IndexedValueType>(type);
   }
-  for (const auto& [name, type] : core::system_search_attributes()) (*response.mutable_system_attributes())[name] = type;
-  for (const auto& [name, type] : core::predefined_search_attributes()) (*response.mutable_system_attributes())[name] = type;
+  for (const auto& [name, type] : core::system_search_attributes())
+    (*response.mutable_system_attributes())[name] = type;
+  for (const auto& [name, type] : core::predefined_search_attributes())
+    (*response.mutable_system_attributes())[name] = type;
   answer(*call, response);
   return {};
 }
@@ -91,10 +101,10 @@ Status list_search_attributes(Services& services, const CallPtr& call, ops::List
 }  // namespace
 
 void add_search_attribute_methods(MethodTable& table, Services& services) {
-  add_method(table, services, kOperatorService, "AddSearchAttributes", Policy::kAdminister, RateClass::kNamespace,
-             add_search_attributes);
-  add_method(table, services, kOperatorService, "ListSearchAttributes", Policy::kReadNamespace, RateClass::kNamespace,
-             list_search_attributes);
+  add_method(table, services, kOperatorService, "AddSearchAttributes", Policy::kAdminister,
+             RateClass::kNamespace, add_search_attributes);
+  add_method(table, services, kOperatorService, "ListSearchAttributes", Policy::kReadNamespace,
+             RateClass::kNamespace, list_search_attributes);
 }
 
 }  // namespace perdure::frontend

@@ -26,8 +26,8 @@ Status get_system_info(Services&, const CallPtr& call, wfs::GetSystemInfoRequest
 
 Status get_cluster_info(Services& services, const CallPtr& call, wfs::GetClusterInfoRequest) {
   wfs::GetClusterInfoResponse response;
-  for (const char* client : {"temporal-cli", "temporal-go", "temporal-java", "temporal-php", "temporal-server",
-                             "temporal-typescript", "temporal-python", "temporal-ui"}) {
+  for (const char* client : {"temporal-cli", "temporal-go", "temporal-java", "temporal-php",
+                             "temporal-server", "temporal-typescript", "temporal-python", "temporal-ui"}) {
     (*response.mutable_supported_clients())[client] = "<99.0.0";
   }
   response.set_server_version(kApiVersion);
@@ -45,8 +45,10 @@ Status get_cluster_info(Services& services, const CallPtr& call, wfs::GetCluster
 }  // namespace
 
 void add_system_methods(MethodTable& table, Services& services) {
-  add_method(table, services, kWorkflowService, "GetSystemInfo", Policy::kPublic, RateClass::kNone, get_system_info);
-  add_method(table, services, kWorkflowService, "GetClusterInfo", Policy::kPublic, RateClass::kNone, get_cluster_info);
+  add_method(table, services, kWorkflowService, "GetSystemInfo", Policy::kPublic, RateClass::kNone,
+             get_system_info);
+  add_method(table, services, kWorkflowService, "GetClusterInfo", Policy::kPublic, RateClass::kNone,
+             get_cluster_info);
 }
 
 }  // namespace perdure::frontend

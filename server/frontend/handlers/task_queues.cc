@@ -14,10 +14,11 @@ namespace enums = ::temporal::api::enums::v1;
 using matching::QueueDescription;
 using temporal::api::taskqueue::v1::TaskQueueStats;
 
-constexpr float kSystemRate = 4000;  // as told when no worker asked for less
+constexpr float kSystemRate = 4000;                 // as told when no worker asked for less
 constexpr std::int64_t kYearOne = -62'135'596'800;  // "never", as clients know it
 
-void fill(TaskQueueStats& stats, std::int64_t backlog, base::Duration age, double add_rate, double dispatch_rate) {
+void fill(TaskQueueStats& stats, std::int64_t backlog, base::Duration age, double add_rate,
+          double dispatch_rate) {
   stats.set_approximate_backlog_count(backlog);
   core::assign(stats.mutable_approximate_backlog_age(), age.count());
   stats.set_tasks_add_rate(static_cast<float>(add_rate));
@@ -30,8 +31,10 @@ wfs::DescribeTaskQueueResponse describe(QueueDescription queue, bool with_stats,
   response.mutable_versioning_info()->set_current_version("__unversioned__");
   response.mutable_versioning_info()->mutable_update_time()->set_seconds(kYearOne);
   auto& limit = *response.mutable_effective_rate_limit();
-  limit.set_requests_per_second(queue.max_tasks_per_second ? static_cast<float>(*queue.max_tasks_per_second) : kSystemRate);
-  limit.set_rate_limit_source(queue.max_tasks_per_second ? enums::RATE_LIMIT_SOURCE_WORKER : enums::RATE_LIMIT_SOURCE_SYSTEM);
+  limit.set_requests_per_second(queue.max_tasks_per_second ? static_cast<float>(*queue.max_tasks_per_second)
+                                                           : kSystemRate);
+  limit.set_rate_limit_source(queue.max_tasks_per_second ? enums::RATE_LIMIT_SOURCE_WORKER
+                                                         : enums::RATE_LIMIT_SOURCE_SYSTEM);
   if (with_stats) {
     fill(*response.mutable_stats(), queue.backlog, queue.backlog_age, queue.add_rate, queue.dispatch_rate);
     auto& by_priority = *response.mutable_stats_by_priority_key();
@@ -72,7 +75,8 @@ Status describe_task_queue(Services& services, const CallPtr& call, wfs::Describ
 
 Status shutdown_worker(Services& services, const CallPtr& call, wfs::ShutdownWorkerRequest request) {
   TRY(const NamespaceView ns, find_namespace(services, request.namespace_()));
-  services.queues.shutdown_worker(ns->id(), request.sticky_task_queue(), request.identity(), request.worker_instance_key());
+  services.queues.shutdown_worker(ns->id(), request.sticky_task_queue(), request.identity(),
+                                  request.worker_instance_key());
   call->finish(std::string());
   return {};
 }
@@ -80,9 +84,10 @@ Status shutdown_worker(Services& services, const CallPtr& call, wfs::ShutdownWor
 }  // namespace
 
 void add_task_queue_methods(MethodTable& table, Services& services) {
-  add_method(table, services, kWorkflowService, "DescribeTaskQueue", Policy::kReadNamespace, RateClass::kExecution,
-             describe_task_queue);
-  add_method(table, services, kWorkflowService, "ShutdownWorker", Policy::kWorker, RateClass::kExecution, shutdown_worker);
+  add_method(table, services, kWorkflowService, "DescribeTaskQueue", Policy::kReadNamespace,
+             RateClass::kExecution, describe_task_queue);
+  add_method(table, services, kWorkflowService, "ShutdownWorker", Policy::kWorker, RateClass::kExecution,
+             shutdown_worker);
 }
 
 }  // namespace perdure::frontend

@@ -39,24 +39,27 @@ Status list_workflows(Services& services, const CallPtr& call, wfs::ListWorkflow
   store::VisibilityQuery query;
   TRY(query.filter, visibility::parse_filter(request.query()));
   query.filter.namespace_id = ns->id();
-  query.page_size = request.page_size() <= 0 || request.page_size() > kMostRows ? kMostRows : request.page_size();
+  query.page_size =
+      request.page_size() <= 0 || request.page_size() > kMostRows ? kMostRows : request.page_size();
   if (!request.next_page_token().empty()) {
     TRY(query.after, read_list_token(request.next_page_token(), ns.catalog->token_key));
   }
-  services.executions.await_visibility([call, &services, ns = std::move(ns), query = std::move(query)](Status status) mutable {
-    if (!status) {
-      call->finish(std::unexpected(std::move(status).error()));
-      return;
-    }
-    const int size = query.page_size;
-    services.store.list(std::move(query), [call, ns = std::move(ns), size](Result<std::vector<VisibilityRow>> rows) {
-      if (rows) {
-        call->finish(compose(*rows, size, ns.catalog->token_key));
-      } else {
-        call->finish(std::unexpected(std::move(rows).error()));
-      }
-    });
-  });
+  services.executions.await_visibility(
+      [call, &services, ns = std::move(ns), query = std::move(query)](Status status) mutable {
+        if (!status) {
+          call->finish(std::unexpected(std::move(status).error()));
+          return;
+        }
+        const int size = query.page_size;
+        services.store.list(std::move(query),
+                            [call, ns = std::move(ns), size](Result<std::vector<VisibilityRow>> rows) {
+                              if (rows) {
+                                call->finish(compose(*rows, size, ns.catalog->token_key));
+                              } else {
+                                call->finish(std::unexpected(std::move(rows).error()));
+                              }
+                            });
+      });
   return {};
 }
 
@@ -85,10 +88,10 @@ Status count_workflows(Services& services, const CallPtr& call, wfs::CountWorkfl
 }  // namespace
 
 void add_visibility_methods(MethodTable& table, Services& services) {
-  add_method(table, services, kWorkflowService, "ListWorkflowExecutions", Policy::kReadNamespace, RateClass::kVisibility,
-             list_workflows);
-  add_method(table, services, kWorkflowService, "CountWorkflowExecutions", Policy::kReadNamespace, RateClass::kVisibility,
-             count_workflows);
+  add_method(table, services, kWorkflowService, "ListWorkflowExecutions", Policy::kReadNamespace,
+             RateClass::kVisibility, list_workflows);
+  add_method(table, services, kWorkflowService, "CountWorkflowExecutions", Policy::kReadNamespace,
+             RateClass::kVisibility, count_workflows);
 }
 
 }  // namespace perdure::frontend

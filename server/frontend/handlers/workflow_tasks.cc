@@ -13,7 +13,8 @@ using base::invalid_argument;
 using CallPtr = std::shared_ptr<Call>;
 namespace enums = ::temporal::api::enums::v1;
 
-Status poll_workflow_task(Services& services, const CallPtr& call, wfs::PollWorkflowTaskQueueRequest request) {
+Status poll_workflow_task(Services& services, const CallPtr& call,
+                          wfs::PollWorkflowTaskQueueRequest request) {
   TRY(matching::PollRequest poll, poll_request(services, *call, request, core::TaskKind::kWorkflow));
   poll.poller.sticky = request.task_queue().kind() == enums::TASK_QUEUE_KIND_STICKY;
   if (poll.poller.build_id.empty()) poll.poller.build_id = request.binary_checksum();
@@ -21,7 +22,8 @@ Status poll_workflow_task(Services& services, const CallPtr& call, wfs::PollWork
   return {};
 }
 
-Status complete_workflow_task(Services& services, const CallPtr& call, wfs::RespondWorkflowTaskCompletedRequest request) {
+Status complete_workflow_task(Services& services, const CallPtr& call,
+                              wfs::RespondWorkflowTaskCompletedRequest request) {
   TRY(TaskTarget target,
       read_task_token(services, request.namespace_(), request.task_token(), TaskTokenKind::kWorkflow));
   TRY_VOID(check_length(request.identity(), "Identity", services.limits));
@@ -33,17 +35,19 @@ Status complete_workflow_task(Services& services, const CallPtr& call, wfs::Resp
       result.set_error_message("Blob data size exceeds limit.");
     }
   }
-  services.executions.complete_workflow_task(std::move(target.key),
-                                             core::CompleteWorkflowTask{std::move(target.task), std::move(request)},
-                                             call->request().size(), bytes_to(call));
+  services.executions.complete_workflow_task(
+      std::move(target.key), core::CompleteWorkflowTask{std::move(target.task), std::move(request)},
+      call->request().size(), bytes_to(call));
   return {};
 }
 
-Status fail_workflow_task(Services& services, const CallPtr& call, wfs::RespondWorkflowTaskFailedRequest request) {
+Status fail_workflow_task(Services& services, const CallPtr& call,
+                          wfs::RespondWorkflowTaskFailedRequest request) {
   TRY(TaskTarget target,
       read_task_token(services, request.namespace_(), request.task_token(), TaskTokenKind::kWorkflow));
   TRY_VOID(check_length(request.identity(), "Identity", services.limits));
-  services.executions.execute(std::move(target.key), core::FailWorkflowTask{std::move(target.task), std::move(request)},
+  services.executions.execute(std::move(target.key),
+                              core::FailWorkflowTask{std::move(target.task), std::move(request)},
                               call->request().size(), nothing_to(call));
   return {};
 }
@@ -51,11 +55,12 @@ Status fail_workflow_task(Services& services, const CallPtr& call, wfs::RespondW
 }  // namespace
 
 void add_workflow_task_methods(MethodTable& table, Services& services) {
-  add_method(table, services, kWorkflowService, "PollWorkflowTaskQueue", Policy::kWorker, RateClass::kPoll, poll_workflow_task);
-  add_method(table, services, kWorkflowService, "RespondWorkflowTaskCompleted", Policy::kWorker, RateClass::kExecution,
-             complete_workflow_task);
-  add_method(table, services, kWorkflowService, "RespondWorkflowTaskFailed", Policy::kWorker, RateClass::kExecution,
-             fail_workflow_task);
+  add_method(table, services, kWorkflowService, "PollWorkflowTaskQueue", Policy::kWorker, RateClass::kPoll,
+             poll_workflow_task);
+  add_method(table, services, kWorkflowService, "RespondWorkflowTaskCompleted", Policy::kWorker,
+             RateClass::kExecution, complete_workflow_task);
+  add_method(table, services, kWorkflowService, "RespondWorkflowTaskFailed", Policy::kWorker,
+             RateClass::kExecution, fail_workflow_task);
 }
 
 }  // namespace perdure::frontend

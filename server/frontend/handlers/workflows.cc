@@ -14,11 +14,13 @@ Status start_workflow(Services& services, const CallPtr& call, wfs::StartWorkflo
   TRY(const NamespaceView ns, find_namespace_for_start(services, request.namespace_()));
   TRY_VOID(prepare(request, *ns, services));
   const UnitKey key = workflow_key(*ns, request.workflow_id());
-  services.executions.start_workflow(key, core::StartWorkflow{std::move(request)}, call->request().size(), bytes_to(call));
+  services.executions.start_workflow(key, core::StartWorkflow{std::move(request)}, call->request().size(),
+                                     bytes_to(call));
   return {};
 }
 
-Status signal_with_start(Services& services, const CallPtr& call, wfs::SignalWithStartWorkflowExecutionRequest request) {
+Status signal_with_start(Services& services, const CallPtr& call,
+                         wfs::SignalWithStartWorkflowExecutionRequest request) {
   TRY(const NamespaceView ns, find_namespace_for_start(services, request.namespace_()));
   TRY_VOID(prepare(request, *ns, services));
   const UnitKey key = workflow_key(*ns, request.workflow_id());
@@ -44,7 +46,8 @@ Status signal_workflow(Services& services, const CallPtr& call, wfs::SignalWorkf
   return {};
 }
 
-Status request_cancel(Services& services, const CallPtr& call, wfs::RequestCancelWorkflowExecutionRequest request) {
+Status request_cancel(Services& services, const CallPtr& call,
+                      wfs::RequestCancelWorkflowExecutionRequest request) {
   const core::Limits& limits = services.limits;
   TRY(const NamespaceView ns, find_namespace(services, request.namespace_()));
   TRY_VOID(check_execution(request.has_workflow_execution(), request.workflow_execution(), limits));
@@ -54,11 +57,13 @@ Status request_cancel(Services& services, const CallPtr& call, wfs::RequestCance
   TRY_VOID(check_length(request.reason(), "Reason", limits));
   TRY_VOID(check_links(request.links(), limits));
   const UnitKey key = workflow_key(*ns, request.workflow_execution().workflow_id());
-  services.executions.execute(key, core::RequestCancelWorkflow{std::move(request)}, call->request().size(), nothing_to(call));
+  services.executions.execute(key, core::RequestCancelWorkflow{std::move(request)}, call->request().size(),
+                              nothing_to(call));
   return {};
 }
 
-Status terminate_workflow(Services& services, const CallPtr& call, wfs::TerminateWorkflowExecutionRequest request) {
+Status terminate_workflow(Services& services, const CallPtr& call,
+                          wfs::TerminateWorkflowExecutionRequest request) {
   const core::Limits& limits = services.limits;
   TRY(const NamespaceView ns, find_namespace(services, request.namespace_()));
   TRY_VOID(check_execution(request.has_workflow_execution(), request.workflow_execution(), limits));
@@ -68,7 +73,8 @@ Status terminate_workflow(Services& services, const CallPtr& call, wfs::Terminat
   if (request.has_details()) TRY_VOID(check_blob(request.details(), limits));
   TRY_VOID(check_links(request.links(), limits));
   const UnitKey key = workflow_key(*ns, request.workflow_execution().workflow_id());
-  services.executions.execute(key, core::TerminateWorkflow{std::move(request)}, call->request().size(), nothing_to(call));
+  services.executions.execute(key, core::TerminateWorkflow{std::move(request)}, call->request().size(),
+                              nothing_to(call));
   return {};
 }
 
@@ -76,17 +82,20 @@ Status delete_workflow(Services& services, const CallPtr& call, wfs::DeleteWorkf
   TRY(const NamespaceView ns, find_namespace(services, request.namespace_()));
   const auto& execution = request.workflow_execution();
   TRY_VOID(check_execution(request.has_workflow_execution(), execution, services.limits));
-  services.executions.execute(workflow_key(*ns, execution.workflow_id()), core::DeleteWorkflow{execution.run_id()},
-                              call->request().size(), nothing_to(call));
+  services.executions.execute(workflow_key(*ns, execution.workflow_id()),
+                              core::DeleteWorkflow{execution.run_id()}, call->request().size(),
+                              nothing_to(call));
   return {};
 }
 
-Status describe_workflow(Services& services, const CallPtr& call, wfs::DescribeWorkflowExecutionRequest request) {
+Status describe_workflow(Services& services, const CallPtr& call,
+                         wfs::DescribeWorkflowExecutionRequest request) {
   TRY(const NamespaceView ns, find_namespace(services, request.namespace_()));
   const auto& execution = request.execution();
   TRY_VOID(check_execution(request.has_execution(), execution, services.limits));
-  services.executions.execute(workflow_key(*ns, execution.workflow_id()), core::DescribeWorkflow{execution.run_id()},
-                              call->request().size(), response_to<wfs::DescribeWorkflowExecutionResponse>(call));
+  services.executions.execute(workflow_key(*ns, execution.workflow_id()),
+                              core::DescribeWorkflow{execution.run_id()}, call->request().size(),
+                              response_to<wfs::DescribeWorkflowExecutionResponse>(call));
   return {};
 }
 
@@ -94,8 +103,9 @@ Status reset_sticky(Services& services, const CallPtr& call, wfs::ResetStickyTas
   TRY(const NamespaceView ns, find_namespace(services, request.namespace_()));
   const auto& execution = request.execution();
   TRY_VOID(check_execution(request.has_execution(), execution, services.limits));
-  services.executions.execute(workflow_key(*ns, execution.workflow_id()), core::ResetSticky{execution.run_id()},
-                              call->request().size(), nothing_to(call));
+  services.executions.execute(workflow_key(*ns, execution.workflow_id()),
+                              core::ResetSticky{execution.run_id()}, call->request().size(),
+                              nothing_to(call));
   return {};
 }
 

@@ -13,8 +13,12 @@ using namespace std::chrono_literals;
 
 constexpr const char* kRun = "11111111-2222-4333-8444-555555555555";
 
-Time at(std::int64_t seconds) { return Time(std::chrono::seconds(seconds)); }
-UnitKey unit(const std::string& id, const std::string& ns = "ns") { return {ns, Kind::kWorkflow, id}; }
+Time at(std::int64_t seconds) {
+  return Time(std::chrono::seconds(seconds));
+}
+UnitKey unit(const std::string& id, const std::string& ns = "ns") {
+  return {ns, Kind::kWorkflow, id};
+}
 StoredEvent event(std::int64_t id, std::string bytes = "") {
   return {id, std::make_shared<const std::string>(bytes.empty() ? "event " + std::to_string(id) : bytes)};
 }
@@ -26,11 +30,13 @@ class StoreTest : public testing::Test {
 
   // Appends the next group; what was answered.
   Status append(std::string bytes = "group") {
-    auto answer = driver_.template ask<void>([&](Done<void> done) { store().append(++last_, bytes, std::move(done)); });
+    auto answer =
+        driver_.template ask<void>([&](Done<void> done) { store().append(++last_, bytes, std::move(done)); });
     return answer ? *answer : base::fail(base::Code::kDeadlineExceeded, "no answer");
   }
   Status project(Projection projection) {
-    return *driver_.template ask<void>([&](Done<void> done) { store().project(std::move(projection), std::move(done)); });
+    return *driver_.template ask<void>(
+        [&](Done<void> done) { store().project(std::move(projection), std::move(done)); });
   }
   Status project(UnitUpdate update) {
     return project(Projection{.position = update.position, .units = {std::move(update)}});
@@ -45,17 +51,20 @@ class StoreTest : public testing::Test {
     EXPECT_EQ(store().replay([&](GroupNumber number, std::string_view bytes) {
       EXPECT_EQ(number, ++next);
       groups.emplace_back(bytes);
-    }), expected_last);
+    }),
+              expected_last);
     return groups;
   }
   auto head(const UnitKey& key) {
-    return **driver_.template ask<std::optional<StoredHead>>([&](auto done) { store().read_head(key, std::move(done)); });
+    return **driver_.template ask<std::optional<StoredHead>>(
+        [&](auto done) { store().read_head(key, std::move(done)); });
   }
   auto run(const UnitKey& key, const std::string& run_id) {
     return **driver_.template ask<std::optional<StoredRun>>(
         [&](auto done) { store().read_run(key, run_id, std::move(done)); });
   }
-  std::vector<std::int64_t> events(const UnitKey& key, std::int64_t first, std::int64_t last, std::size_t bytes = 1 << 20) {
+  std::vector<std::int64_t> events(const UnitKey& key, std::int64_t first, std::int64_t last,
+                                   std::size_t bytes = 1 << 20) {
     const auto found = **driver_.template ask<std::vector<StoredEvent>>(
         [&](auto done) { store().read_events(key, kRun, first, last, bytes, std::move(done)); });
     std::vector<std::int64_t> ids;
@@ -71,7 +80,8 @@ class StoreTest : public testing::Test {
         [&](auto done) { store().scan_ready(queue, after, limit, std::move(done)); });
   }
   auto list(VisibilityQuery query) {
-    return **driver_.template ask<std::vector<VisibilityRow>>([&](auto done) { store().list(query, std::move(done)); });
+    return **driver_.template ask<std::vector<VisibilityRow>>(
+        [&](auto done) { store().list(query, std::move(done)); });
   }
   std::int64_t count(VisibilityFilter filter) {
     return **driver_.template ask<std::int64_t>([&](auto done) { store().count(filter, std::move(done)); });
@@ -107,10 +117,11 @@ TYPED_TEST(StoreTest, GroupsComeBackInOrder) {  // E2
 TYPED_TEST(StoreTest, ManyInFlightAreAnsweredInOrder) {  // E2
   std::vector<int> answered;
   for (int n = 1; n <= 20; ++n) {
-    this->store().append(static_cast<GroupNumber>(n), std::string(static_cast<std::size_t>(n), 'x'), [&answered, n](Status status) {
-      EXPECT_TRUE(status);
-      answered.push_back(n);
-    });
+    this->store().append(static_cast<GroupNumber>(n), std::string(static_cast<std::size_t>(n), 'x'),
+                         [&answered, n](Status status) {
+                           EXPECT_TRUE(status);
+                           answered.push_back(n);
+                         });
   }
   this->driver_.run();
   EXPECT_EQ(answered.size(), 20u);
@@ -134,14 +145,16 @@ TYPED_TEST(StoreTest, FailedSyncEndsTheStream) {  // E2, E9
   this->driver_.fail_next_sync();
   EXPECT_EQ(this->append("bad").error().code, base::Code::kUnavailable);
   EXPECT_EQ(this->append("later").error().code, base::Code::kUnavailable);
-  const auto open = this->driver_.template ask<void>([&](Done<void> done) { this->store().check_open(std::move(done)); });
+  const auto open =
+      this->driver_.template ask<void>([&](Done<void> done) { this->store().check_open(std::move(done)); });
   EXPECT_EQ(open->error().code, base::Code::kUnavailable);
   this->driver_.crash();
   EXPECT_EQ(this->replayed(1), std::vector<std::string>{"good"});
 }
 
 TYPED_TEST(StoreTest, OpenStreamSaysSo) {  // E8
-  EXPECT_TRUE(*this->driver_.template ask<void>([&](Done<void> done) { this->store().check_open(std::move(done)); }));
+  EXPECT_TRUE(
+      *this->driver_.template ask<void>([&](Done<void> done) { this->store().check_open(std::move(done)); }));
 }
 
 TYPED_TEST(StoreTest, LargeAndEmptyGroups) {
@@ -174,7 +187,8 @@ TYPED_TEST(StoreTest, ReadsSeeWhatWasProjected) {
   ASSERT_TRUE(this->append());
   EXPECT_FALSE(this->head(unit("a")));
   UnitUpdate update{.key = unit("a"), .shard = 7, .position = 1, .head = "head"};
-  update.runs.push_back({.run_id = kRun, .snapshot = "snapshot", .records = {"r1", ""}, .events = {event(1), event(2)}});
+  update.runs.push_back(
+      {.run_id = kRun, .snapshot = "snapshot", .records = {"r1", ""}, .events = {event(1), event(2)}});
   ASSERT_TRUE(this->project(update));
   ASSERT_TRUE(this->head(unit("a")));
   EXPECT_EQ(this->head(unit("a"))->head, "head");
@@ -215,7 +229,8 @@ TYPED_TEST(StoreTest, EventsByPage) {
   for (std::int64_t id = 1; id <= 9; id += 3) {
     ASSERT_TRUE(this->append());
     UnitUpdate update{.key = unit("a"), .position = this->last_};
-    update.runs.push_back({.run_id = kRun, .events = {event(id, "12345"), event(id + 1, "12345"), event(id + 2, "12345")}});
+    update.runs.push_back(
+        {.run_id = kRun, .events = {event(id, "12345"), event(id + 1, "12345"), event(id + 2, "12345")}});
     ASSERT_TRUE(this->project(update));
   }
   EXPECT_EQ(this->events(unit("a"), 2, 5), (std::vector<std::int64_t>{2, 3, 4, 5}));
@@ -232,7 +247,8 @@ TYPED_TEST(StoreTest, DeletionLeavesNothing) {
   UnitUpdate update{.key = unit("a"), .position = 1, .head = "h", .wake = at(5)};
   update.runs.push_back({.run_id = kRun, .snapshot = "s", .events = {event(1)}});
   ASSERT_TRUE(this->project(update));
-  ASSERT_TRUE(this->show({1, {{.namespace_id = "ns", .workflow_id = "a", .run_id = kRun, .status = 1, .start_time = at(1)}}}));
+  ASSERT_TRUE(this->show(
+      {1, {{.namespace_id = "ns", .workflow_id = "a", .run_id = kRun, .status = 1, .start_time = at(1)}}}));
   UnitUpdate gone{.key = unit("a"), .position = 2, .head = ""};
   gone.runs.push_back({.run_id = kRun, .deleted = true});
   for (int n = 0; n < 2; ++n) {
@@ -247,7 +263,8 @@ TYPED_TEST(StoreTest, DeletionLeavesNothing) {
 
 TYPED_TEST(StoreTest, CatalogIsReadBackAfterACrash) {  // E13
   ASSERT_TRUE(this->append());
-  ASSERT_TRUE(this->project(Projection{.position = 1, .catalog = {{"a", "1"}, {"b", std::string("\0x", 2)}, {"c", "3"}}}));
+  ASSERT_TRUE(this->project(
+      Projection{.position = 1, .catalog = {{"a", "1"}, {"b", std::string("\0x", 2)}, {"c", "3"}}}));
   ASSERT_TRUE(this->project(Projection{.position = 1, .catalog = {{"a", ""}, {"c", "4"}}}));
   EXPECT_EQ(this->store().read_catalog(),
             (std::map<std::string, std::string>{{"b", std::string("\0x", 2)}, {"c", "4"}}));
@@ -259,8 +276,10 @@ TYPED_TEST(StoreTest, WakeByTimeAndPage) {  // E6
   ASSERT_TRUE(this->append());
   Projection projection{.position = 1};
   for (int n = 0; n < 10; ++n) {
-    projection.units.push_back(
-        {.key = unit("id" + std::to_string(n)), .position = 1, .head = "h", .wake = n == 9 ? base::kNever : at(10 - n / 2)});
+    projection.units.push_back({.key = unit("id" + std::to_string(n)),
+                                .position = 1,
+                                .head = "h",
+                                .wake = n == 9 ? base::kNever : at(10 - n / 2)});
   }
   ASSERT_TRUE(this->project(projection));
   std::vector<std::string> seen;
@@ -297,7 +316,8 @@ TYPED_TEST(StoreTest, ReadyByPriorityAgeAndPage) {  // E6
   EXPECT_EQ(seen, (std::vector<std::string>{"id6", "id3", "id0", "id7", "id4", "id1", "id8", "id5", "id2"}));
   EXPECT_EQ(this->ready("other").size(), 9u);
 
-  ASSERT_TRUE(this->project(UnitUpdate{.key = unit("id6"), .position = 1, .ready = {{"q", 3, at(1), kRun, 7}}}));
+  ASSERT_TRUE(
+      this->project(UnitUpdate{.key = unit("id6"), .position = 1, .ready = {{"q", 3, at(1), kRun, 7}}}));
   const auto all = this->ready("q");
   EXPECT_EQ(all.size(), 9u);
   EXPECT_EQ(all.front().key.id, "id3");
@@ -307,9 +327,15 @@ TYPED_TEST(StoreTest, ReadyByPriorityAgeAndPage) {  // E6
 
 // ---- visibility -----------------------------------------------------------------------------------------------------------------
 
-VisibilityRow row(const std::string& workflow, const std::string& run, int status, int start, std::optional<int> close) {
-  VisibilityRow made{.namespace_id = "ns", .workflow_id = workflow, .run_id = run, .workflow_type = "type", .status = status,
-                     .start_time = at(start), .info = "info of " + run};
+VisibilityRow row(const std::string& workflow, const std::string& run, int status, int start,
+                  std::optional<int> close) {
+  VisibilityRow made{.namespace_id = "ns",
+                     .workflow_id = workflow,
+                     .run_id = run,
+                     .workflow_type = "type",
+                     .status = status,
+                     .start_time = at(start),
+                     .info = "info of " + run};
   if (close) made.close_time = at(*close);
   return made;
 }
@@ -317,8 +343,9 @@ VisibilityRow row(const std::string& workflow, const std::string& run, int statu
 TYPED_TEST(StoreTest, ListOrderFiltersAndPages) {  // E11
   ASSERT_TRUE(this->append());
   VisibilityFlush flush{.position = 1};
-  flush.rows = {row("w1", "r1", 2, 1, 10), row("w2", "r2", 1, 2, {}), row("w1", "r3", 1, 5, {}), row("w3", "r4", 3, 3, 20),
-                row("w4", "r5", 2, 4, 20), row("w5", "r6", 2, 4, 20), row("w6", "r7", 1, 5, {})};
+  flush.rows = {row("w1", "r1", 2, 1, 10), row("w2", "r2", 1, 2, {}), row("w1", "r3", 1, 5, {}),
+                row("w3", "r4", 3, 3, 20), row("w4", "r5", 2, 4, 20), row("w5", "r6", 2, 4, 20),
+                row("w6", "r7", 1, 5, {})};
   flush.rows[3].workflow_type = "special";
   ASSERT_TRUE(this->show(flush));
   const std::vector<std::string> all{"r3", "r7", "r2", "r5", "r6", "r4", "r1"};
@@ -355,7 +382,8 @@ TYPED_TEST(StoreTest, ListOrderFiltersAndPages) {  // E11
 
 TYPED_TEST(StoreTest, RowThatClosesBetweenPagesIsNotMissed) {  // E11
   ASSERT_TRUE(this->append());
-  ASSERT_TRUE(this->show({1, {row("w1", "r1", 1, 1, {}), row("w2", "r2", 1, 2, {}), row("w3", "r3", 1, 3, {})}}));
+  ASSERT_TRUE(
+      this->show({1, {row("w1", "r1", 1, 1, {}), row("w2", "r2", 1, 2, {}), row("w3", "r3", 1, 3, {})}}));
   VisibilityQuery query{.filter = {.namespace_id = "ns"}, .page_size = 1};
   const auto first = this->list(query);
   ASSERT_EQ(this->run_ids(first), std::vector<std::string>{"r3"});
@@ -384,7 +412,8 @@ TYPED_TEST(StoreTest, VisibilityRowsAreReplacedAndDeleted) {
 TYPED_TEST(StoreTest, RetentionListsTheOldestClosedRuns) {
   ASSERT_TRUE(this->append());
   VisibilityFlush flush{.position = 1};
-  for (int n = 0; n < 6; ++n) flush.rows.push_back(row("w" + std::to_string(n), "r" + std::to_string(n), 2, 1, 10 + n));
+  for (int n = 0; n < 6; ++n)
+    flush.rows.push_back(row("w" + std::to_string(n), "r" + std::to_string(n), 2, 1, 10 + n));
   flush.rows.push_back(row("open", "open", 1, 1, {}));
   ASSERT_TRUE(this->show(flush));
   const auto closed = **this->driver_.template ask<std::vector<ClosedRun>>(
@@ -404,7 +433,8 @@ TYPED_TEST(StoreTest, ProjectionAndLogAgreeAfterACrash) {  // E10
     ASSERT_TRUE(this->append("group " + std::to_string(n)));
     ASSERT_TRUE(this->show({.position = this->last_}));
     if (n % 3 == 0) {
-      ASSERT_TRUE(this->project(UnitUpdate{.key = unit("a"), .position = this->last_, .head = "h" + std::to_string(n)}));
+      ASSERT_TRUE(this->project(
+          UnitUpdate{.key = unit("a"), .position = this->last_, .head = "h" + std::to_string(n)}));
     }
   }
   this->driver_.crash();
@@ -443,13 +473,18 @@ TYPED_TEST(StoreTest, AWipedUnitKeepsOnlyWhatComesAfter) {  // E12
   const std::string other = "99999999-2222-4333-8444-555555555555";
   for (int n = 1; n <= 2; ++n) ASSERT_TRUE(this->append());
   ASSERT_TRUE(this->show({.position = 1, .rows = {row("a", kRun, 1, 1, {}), row("c", "of c", 1, 1, {})}}));
-  ASSERT_TRUE(this->project(UnitUpdate{
-      .key = unit("a"), .position = 1, .head = "head", .quarantine = "why",
-      .runs = {{.run_id = kRun, .snapshot = "s", .events = {event(1)}}}}));
+  ASSERT_TRUE(this->project(UnitUpdate{.key = unit("a"),
+                                       .position = 1,
+                                       .head = "head",
+                                       .quarantine = "why",
+                                       .runs = {{.run_id = kRun, .snapshot = "s", .events = {event(1)}}}}));
   // Deleted whole and used again, in one flush: the listing first.
   VisibilityRow gone{.namespace_id = "ns", .workflow_id = "a", .deleted = true};
   ASSERT_TRUE(this->show({.position = 2, .rows = {gone, row("a", other, 1, 2, {})}}));
-  const UnitUpdate update{.key = unit("a"), .position = 2, .wiped = true, .head = "new",
+  const UnitUpdate update{.key = unit("a"),
+                          .position = 2,
+                          .wiped = true,
+                          .head = "new",
                           .runs = {{.run_id = other, .snapshot = "t"}}};
   for (int repeat = 0; repeat < 2; ++repeat) {
     ASSERT_TRUE(this->project(update));
@@ -458,7 +493,8 @@ TYPED_TEST(StoreTest, AWipedUnitKeepsOnlyWhatComesAfter) {  // E12
     EXPECT_EQ(this->run(unit("a"), other)->snapshot, "t");
     EXPECT_EQ(this->head(unit("a"))->head, "new");
     EXPECT_EQ(this->head(unit("a"))->quarantine, "");
-    EXPECT_EQ(this->run_ids(this->list({.filter = {.namespace_id = "ns", .workflow_id = "a"}})), std::vector<std::string>{other});
+    EXPECT_EQ(this->run_ids(this->list({.filter = {.namespace_id = "ns", .workflow_id = "a"}})),
+              std::vector<std::string>{other});
     EXPECT_EQ(this->count({.namespace_id = "ns"}), 2);
   }
 }

@@ -94,8 +94,13 @@ class LocalDriver : public World {
   void fail_next_sync() { disk_->fail_next_sync(); }
 
   LocalStoreOptions options() {
-    LocalStoreOptions options{.disk = disk_.get(), .directory = "data", .log = log_.get(), .projection = projection_.get(),
-                              .reads = reads_.get(), .clock = &clock_, .seed = ++seed_};
+    LocalStoreOptions options{.disk = disk_.get(),
+                              .directory = "data",
+                              .log = log_.get(),
+                              .projection = projection_.get(),
+                              .reads = reads_.get(),
+                              .clock = &clock_,
+                              .seed = ++seed_};
     options.segment_bytes = segment_bytes;
     options.checkpoint_bytes = checkpoint_bytes;
     options.space = space;

@@ -22,8 +22,8 @@ class Directory {
  public:
   // Makes it (mode 0700) or takes it over. FAILED_PRECONDITION: another process has it (its pid), a network file system, a newer
   // format, something else's directory. DATA_LOSS: a damaged or missing manifest.
-  static base::Result<std::unique_ptr<Directory>> open(base::Disk& disk, const std::string& path, std::uint64_t new_store_id,
-                                                       SpaceLimits limits);
+  static base::Result<std::unique_ptr<Directory>> open(base::Disk& disk, const std::string& path,
+                                                       std::uint64_t new_store_id, SpaceLimits limits);
 
   const std::string& path() const { return path_; }
   std::uint64_t store_id() const { return store_id_; }

@@ -58,7 +58,8 @@ struct LocalStore::Parts : std::enable_shared_from_this<LocalStore::Parts> {
       directory->make_room();
       status = operation(*projector);
     }
-    if (!status && status.error().code != Code::kResourceExhausted && status.error().code != Code::kInvalidArgument) {
+    if (!status && status.error().code != Code::kResourceExhausted &&
+        status.error().code != Code::kInvalidArgument) {
       // Nothing may be acknowledged that can no longer be projected: the stream ends with the projection.
       log->end(status.error());
       return status;
@@ -119,9 +120,10 @@ struct LocalStore::Parts : std::enable_shared_from_this<LocalStore::Parts> {
   std::unique_ptr<local::Vfs> vfs;
   std::unique_ptr<local::Projector> projector;  // projection executor
   std::unique_ptr<local::Reader> reader;        // reads executor
-  std::unique_ptr<local::Reader> lister;        // lists executor: a slow count holds up no execution (rule E11)
+  // lists executor: a slow count holds up no execution (rule E11)
+  std::unique_ptr<local::Reader> lister;
   std::shared_ptr<local::Log> log;
-  std::deque<Write> writes;                     // projection executor: behind a full disk
+  std::deque<Write> writes;  // projection executor: behind a full disk
   bool stalled = false;
   base::Time checkpointed{}, upkeep_time = base::kNever;
   GroupNumber trimmed = 0;
@@ -133,7 +135,9 @@ LocalStore::LocalStore(LocalStoreOptions options) {
   if (options.lists == nullptr) options.lists = options.reads;
   parts_ = std::make_shared<Parts>(std::move(options));
 }
-LocalStore::~LocalStore() { close(); }
+LocalStore::~LocalStore() {
+  close();
+}
 
 Result<std::unique_ptr<LocalStore>> LocalStore::open(LocalStoreOptions options) {
   std::unique_ptr<LocalStore> store(new LocalStore(std::move(options)));
@@ -148,7 +152,8 @@ Status LocalStore::start() {
     TRY(parts.marks, base::CrashMarks::open(options.marks_file));
   }
   base::Random random(options.seed);
-  TRY(parts.directory, local::Directory::open(*options.disk, options.directory, random.next(), options.space));
+  TRY(parts.directory,
+      local::Directory::open(*options.disk, options.directory, random.next(), options.space));
   TRY(parts.vfs, local::Vfs::open(*options.disk, options.directory, parts.directory->projection_name()));
   if (parts.directory->is_new()) {
     TRY_VOID(local::create_projection(*parts.vfs));
@@ -158,8 +163,10 @@ Status LocalStore::start() {
     return base::fail(Code::kDataLoss, parts.vfs->path() + " is missing");
   }
   TRY(parts.projector, local::Projector::open(*parts.vfs, options.writer_cache_bytes));
-  TRY(parts.reader, local::Reader::open(*parts.vfs, options.reader_cache_bytes, *options.clock, options.read_limit));
-  TRY(parts.lister, local::Reader::open(*parts.vfs, options.reader_cache_bytes, *options.clock, options.read_limit));
+  TRY(parts.reader,
+      local::Reader::open(*parts.vfs, options.reader_cache_bytes, *options.clock, options.read_limit));
+  TRY(parts.lister,
+      local::Reader::open(*parts.vfs, options.reader_cache_bytes, *options.clock, options.read_limit));
   parts.cursor = parts.projector->cursor();
   parts.visibility_cursor = parts.projector->visibility_cursor();
   parts.checkpointed = options.clock->now();
@@ -173,7 +180,8 @@ Status LocalStore::start() {
                         .idle_mark = options.idle_mark,
                         .marks = parts.marks.get(),
                         .make_room = [directory = parts.directory.get()] { directory->make_room(); }};
-  TRY(parts.log, local::Log::open(std::move(log), parts.cursor, std::max<GroupNumber>(parts.cursor, parts.visibility_cursor)));
+  TRY(parts.log, local::Log::open(std::move(log), parts.cursor,
+                                  std::max<GroupNumber>(parts.cursor, parts.visibility_cursor)));
   return {};
 }
 
@@ -202,48 +210,59 @@ void LocalStore::check_open(Done<void> done) {
 
 template <class F>
 void LocalStore::write(Done<void> done, F operation) {
-  parts_->options.projection->post(base::Lane::kCompletion, 0,
-                                   [parts = parts_, done = std::move(done), operation = std::move(operation)]() mutable {
-                                     if (!parts->closed) parts->write({std::move(operation), std::move(done)});
-                                   });
+  parts_->options.projection->post(
+      base::Lane::kCompletion, 0,
+      [parts = parts_, done = std::move(done), operation = std::move(operation)]() mutable {
+        if (!parts->closed) parts->write({std::move(operation), std::move(done)});
+      });
 }
 
 void LocalStore::project(Projection projection, Done<void> done) {
-  write(std::move(done), [log = parts_->log, projection = std::move(projection)](local::Projector& projector) -> Status {
-    if (projection.position > log->durable()) return base::invalid_argument("projection of a group that is not durable");
-    TRY_VOID(projector.project(projection));
-    log->projected(projector.cursor());
-    if (base::planted(base::Bug::kTrimTooFar)) log->trim(projector.cursor());
-    return {};
-  });
+  write(std::move(done),
+        [log = parts_->log, projection = std::move(projection)](local::Projector& projector) -> Status {
+          if (projection.position > log->durable())
+            return base::invalid_argument("projection of a group that is not durable");
+          TRY_VOID(projector.project(projection));
+          log->projected(projector.cursor());
+          if (base::planted(base::Bug::kTrimTooFar)) log->trim(projector.cursor());
+          return {};
+        });
 }
 
 void LocalStore::project_visibility(VisibilityFlush flush, Done<void> done) {
-  write(std::move(done), [log = parts_->log, flush = std::move(flush)](local::Projector& projector) -> Status {
-    if (flush.position > log->durable()) return base::invalid_argument("visibility of a group that is not durable");
-    return projector.project_visibility(flush);
-  });
+  write(std::move(done),
+        [log = parts_->log, flush = std::move(flush)](local::Projector& projector) -> Status {
+          if (flush.position > log->durable())
+            return base::invalid_argument("visibility of a group that is not durable");
+          return projector.project_visibility(flush);
+        });
 }
 
-GroupNumber LocalStore::cursor() const { return parts_->cursor; }
-GroupNumber LocalStore::visibility_cursor() const { return parts_->visibility_cursor; }
+GroupNumber LocalStore::cursor() const {
+  return parts_->cursor;
+}
+GroupNumber LocalStore::visibility_cursor() const {
+  return parts_->visibility_cursor;
+}
 
 // ---- reads ----------------------------------------------------------------------------------------------------------------------
 
 template <class T, class F>
 void LocalStore::read(Done<T> done, F operation) {
-  parts_->options.reads->post(base::Lane::kCompletion, 0,
-                              [parts = parts_, done = std::move(done), operation = std::move(operation)]() mutable {
-                                if (parts->reader) done(operation(*parts->reader));
-                              });
+  parts_->options.reads->post(
+      base::Lane::kCompletion, 0,
+      [parts = parts_, done = std::move(done), operation = std::move(operation)]() mutable {
+        if (parts->reader) done(operation(*parts->reader));
+      });
 }
 
 template <class T, class F>
 void LocalStore::read_list(Done<T> done, F operation) {
-  parts_->options.lists->post(base::Lane::kCompletion, 0,
-                              [parts = parts_, done = std::move(done), operation = std::move(operation)]() mutable {
-                                if (parts->lister) done(operation(*parts->lister));
-                              });
+  parts_->options.lists->post(
+      base::Lane::kCompletion, 0,
+      [parts = parts_, done = std::move(done), operation = std::move(operation)]() mutable {
+        if (parts->lister) done(operation(*parts->lister));
+      });
 }
 
 void LocalStore::read_head(UnitKey key, Done<std::optional<StoredHead>> done) {
@@ -251,12 +270,13 @@ void LocalStore::read_head(UnitKey key, Done<std::optional<StoredHead>> done) {
 }
 
 void LocalStore::read_run(UnitKey key, std::string run_id, Done<std::optional<StoredRun>> done) {
-  read(std::move(done),
-       [key = std::move(key), run_id = std::move(run_id)](local::Reader& reader) { return reader.run(key, run_id); });
+  read(std::move(done), [key = std::move(key), run_id = std::move(run_id)](local::Reader& reader) {
+    return reader.run(key, run_id);
+  });
 }
 
-void LocalStore::read_events(UnitKey key, std::string run_id, std::int64_t first, std::int64_t last, std::size_t max_bytes,
-                             Done<std::vector<StoredEvent>> done) {
+void LocalStore::read_events(UnitKey key, std::string run_id, std::int64_t first, std::int64_t last,
+                             std::size_t max_bytes, Done<std::vector<StoredEvent>> done) {
   read(std::move(done), [=, key = std::move(key), run_id = std::move(run_id)](local::Reader& reader) {
     return reader.events(key, run_id, first, last, max_bytes);
   });
@@ -288,11 +308,13 @@ void LocalStore::scan_ready(std::string queue, std::optional<ReadyEntry> after, 
 }
 
 void LocalStore::list(VisibilityQuery query, Done<std::vector<VisibilityRow>> done) {
-  read_list(std::move(done), [query = std::move(query)](local::Reader& reader) { return reader.list(query); });
+  read_list(std::move(done),
+            [query = std::move(query)](local::Reader& reader) { return reader.list(query); });
 }
 
 void LocalStore::count(VisibilityFilter filter, Done<std::int64_t> done) {
-  read_list(std::move(done), [filter = std::move(filter)](local::Reader& reader) { return reader.count(filter); });
+  read_list(std::move(done),
+            [filter = std::move(filter)](local::Reader& reader) { return reader.count(filter); });
 }
 
 void LocalStore::list_closed_before(std::string namespace_id, Time time, std::size_t limit,

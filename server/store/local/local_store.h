@@ -25,19 +25,19 @@ struct LocalStoreOptions {
   base::Executor* log = nullptr;
   base::Executor* projection = nullptr;
   base::Executor* reads = nullptr;
-  base::Executor* lists = nullptr;                 // of list and count, which may be slow; absent: reads
+  base::Executor* lists = nullptr;  // of list and count, which may be slow; absent: reads
   const base::Clock* clock = nullptr;
-  std::uint64_t seed = 0;                          // of the store's id and of salts; different in every life
+  std::uint64_t seed = 0;  // of the store's id and of salts; different in every life
   std::size_t segment_bytes = 16 << 20;
   std::size_t spare_segments = 2;
   base::Duration idle_mark = std::chrono::milliseconds(100);
-  std::uint64_t checkpoint_bytes = 16 << 20;       // of SQLite's WAL; the log is trimmed after a checkpoint
+  std::uint64_t checkpoint_bytes = 16 << 20;  // of SQLite's WAL; the log is trimmed after a checkpoint
   base::Duration checkpoint_interval = std::chrono::seconds(30);
   std::size_t writer_cache_bytes = 16 << 20;
   std::size_t reader_cache_bytes = 8 << 20;
   base::Duration read_limit = std::chrono::seconds(10);
   local::SpaceLimits space;
-  std::string marks_file;                          // base/crash_marks.h; empty: none
+  std::string marks_file;  // base/crash_marks.h; empty: none
 };
 
 class LocalStore : public Store {
@@ -58,11 +58,12 @@ class LocalStore : public Store {
   GroupNumber visibility_cursor() const override;
   void read_head(UnitKey key, Done<std::optional<StoredHead>> done) override;
   void read_run(UnitKey key, std::string run_id, Done<std::optional<StoredRun>> done) override;
-  void read_events(UnitKey key, std::string run_id, std::int64_t first, std::int64_t last, std::size_t max_bytes,
-                   Done<std::vector<StoredEvent>> done) override;
+  void read_events(UnitKey key, std::string run_id, std::int64_t first, std::int64_t last,
+                   std::size_t max_bytes, Done<std::vector<StoredEvent>> done) override;
   Result<std::map<std::string, std::string>> read_catalog() override;
   Result<std::uint64_t> count_quarantined() override;
-  void scan_wake(Time until, std::optional<WakeEntry> after, std::size_t limit, Done<std::vector<WakeEntry>> done) override;
+  void scan_wake(Time until, std::optional<WakeEntry> after, std::size_t limit,
+                 Done<std::vector<WakeEntry>> done) override;
   void scan_ready(std::string queue, std::optional<ReadyEntry> after, std::size_t limit,
                   Done<std::vector<ReadyEntry>> done) override;
   void list(VisibilityQuery query, Done<std::vector<VisibilityRow>> done) override;

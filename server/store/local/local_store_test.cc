@@ -20,7 +20,9 @@ using conformance::LocalDriver;
 constexpr const char* kRun = "11111111-2222-4333-8444-555555555555";
 const UnitKey kUnit{"ns", Kind::kWorkflow, "unit"};
 
-std::string group_bytes(GroupNumber number) { return "group " + std::to_string(number) + std::string(number * 37 % 900, 'x'); }
+std::string group_bytes(GroupNumber number) {
+  return "group " + std::to_string(number) + std::string(number * 37 % 900, 'x');
+}
 
 std::unique_ptr<LocalDriver> driver_on(std::unique_ptr<base::SimDisk> disk) {
   auto driver = std::make_unique<LocalDriver>(std::move(disk), false);
@@ -46,10 +48,14 @@ struct Life {
 
   void project(LocalDriver& driver) {
     const GroupNumber position = acknowledged;
-    driver.store().project_visibility(
-        {position, {{.namespace_id = "ns", .workflow_id = "unit", .run_id = kRun, .status = 1,
-                     .start_time = Time(std::chrono::seconds(1)), .info = std::to_string(position)}}},
-        [](Status) {});
+    driver.store().project_visibility({position,
+                                       {{.namespace_id = "ns",
+                                         .workflow_id = "unit",
+                                         .run_id = kRun,
+                                         .status = 1,
+                                         .start_time = Time(std::chrono::seconds(1)),
+                                         .info = std::to_string(position)}}},
+                                      [](Status) {});
     UnitUpdate update{.key = kUnit, .position = position, .head = "head " + std::to_string(position)};
     update.runs.push_back({.run_id = kRun, .snapshot = std::string(3000, 's')});
     for (GroupNumber id = 1; id <= position; ++id) {
@@ -82,18 +88,19 @@ GroupNumber check_store(LocalDriver& driver) {
   if (!last) return 0;
   EXPECT_EQ(*last, next);
   if (cursor > 0) {
-    const auto head = *driver.ask<std::optional<StoredHead>>([&](auto done) { driver.store().read_head(kUnit, std::move(done)); });
+    const auto head = *driver.ask<std::optional<StoredHead>>(
+        [&](auto done) { driver.store().read_head(kUnit, std::move(done)); });
     EXPECT_TRUE(head && *head) << (head ? "" : head.error().message);
     if (head && *head) {
       EXPECT_EQ((*head)->head, "head " + std::to_string(cursor));
     }
-    const auto events = *driver.ask<std::vector<StoredEvent>>([&](auto done) {
-      driver.store().read_events(kUnit, kRun, 1, 1000, 1 << 20, std::move(done));
-    });
+    const auto events = *driver.ask<std::vector<StoredEvent>>(
+        [&](auto done) { driver.store().read_events(kUnit, kRun, 1, 1000, 1 << 20, std::move(done)); });
     EXPECT_TRUE(events) << (events ? "" : events.error().message);
     if (events) {
       EXPECT_EQ(events->size(), cursor);
-      for (const StoredEvent& event : *events) EXPECT_EQ(*event.bytes, group_bytes(static_cast<GroupNumber>(event.event_id)));
+      for (const StoredEvent& event : *events)
+        EXPECT_EQ(*event.bytes, group_bytes(static_cast<GroupNumber>(event.event_id)));
     }
   }
   return *last;
@@ -136,9 +143,15 @@ void crash_everywhere(Crash kind, bool tear, std::uint64_t first, std::uint64_t 
   }
 }
 
-TEST(LocalStoreTest, PowerLossAtEveryOperation) { crash_everywhere(Crash::kDropUnsynced, false, 1, 1); }
-TEST(LocalStoreTest, RandomPowerLossAtEveryOperation) { crash_everywhere(Crash::kRandom, true, 1, 1); }
-TEST(LocalStoreTest, ProcessDeathAtEveryOperation) { crash_everywhere(Crash::kKeepAll, true, 1, 2); }
+TEST(LocalStoreTest, PowerLossAtEveryOperation) {
+  crash_everywhere(Crash::kDropUnsynced, false, 1, 1);
+}
+TEST(LocalStoreTest, RandomPowerLossAtEveryOperation) {
+  crash_everywhere(Crash::kRandom, true, 1, 1);
+}
+TEST(LocalStoreTest, ProcessDeathAtEveryOperation) {
+  crash_everywhere(Crash::kKeepAll, true, 1, 2);
+}
 
 TEST(LocalStoreTest, FailedSyncIsNotBelievedLater) {  // E9: EIO once, then success
   auto driver = driver_on(std::make_unique<base::SimDisk>());
@@ -184,7 +197,8 @@ TEST(LocalStoreTest, WaitingGroupsShareOneSync) {
 void check_damaged(LocalDriver& driver, GroupNumber acknowledged, GroupNumber ambiguous) {
   const Status started = driver.start();
   if (!started) {
-    EXPECT_TRUE(started.error().code == base::Code::kDataLoss || started.error().code == base::Code::kFailedPrecondition)
+    EXPECT_TRUE(started.error().code == base::Code::kDataLoss ||
+                started.error().code == base::Code::kFailedPrecondition)
         << started.error().message;
     EXPECT_NE(started.error().message.find("data/"), std::string::npos) << started.error().message;
     return;
@@ -198,7 +212,8 @@ void check_damaged(LocalDriver& driver, GroupNumber acknowledged, GroupNumber am
     EXPECT_GE(*last, acknowledged - ambiguous);
   }
   // Reads of the projection are right, or an error that names the place.
-  const auto head = *driver.ask<std::optional<StoredHead>>([&](auto done) { driver.store().read_head(kUnit, std::move(done)); });
+  const auto head = *driver.ask<std::optional<StoredHead>>(
+      [&](auto done) { driver.store().read_head(kUnit, std::move(done)); });
   if (head) {
     EXPECT_TRUE(*head);
     if (*head) {
@@ -207,12 +222,12 @@ void check_damaged(LocalDriver& driver, GroupNumber acknowledged, GroupNumber am
   } else {
     EXPECT_EQ(head.error().code, base::Code::kDataLoss) << head.error().message;
   }
-  const auto events = *driver.ask<std::vector<StoredEvent>>([&](auto done) {
-    driver.store().read_events(kUnit, kRun, 1, 1000, 1 << 20, std::move(done));
-  });
+  const auto events = *driver.ask<std::vector<StoredEvent>>(
+      [&](auto done) { driver.store().read_events(kUnit, kRun, 1, 1000, 1 << 20, std::move(done)); });
   if (events) {
     EXPECT_EQ(events->size(), driver.store().cursor());
-    for (const StoredEvent& event : *events) EXPECT_EQ(*event.bytes, group_bytes(static_cast<GroupNumber>(event.event_id)));
+    for (const StoredEvent& event : *events)
+      EXPECT_EQ(*event.bytes, group_bytes(static_cast<GroupNumber>(event.event_id)));
   } else {
     EXPECT_EQ(events.error().code, base::Code::kDataLoss) << events.error().message;
   }
@@ -259,8 +274,12 @@ void flip_everything(bool closed, std::uint64_t step) {
   EXPECT_GT(tried, 300);
 }
 
-TEST(LocalStoreTest, FlippedBytesAfterACleanEnd) { flip_everything(true, 97); }
-TEST(LocalStoreTest, FlippedBytesAfterACrash) { flip_everything(false, 97); }
+TEST(LocalStoreTest, FlippedBytesAfterACleanEnd) {
+  flip_everything(true, 97);
+}
+TEST(LocalStoreTest, FlippedBytesAfterACrash) {
+  flip_everything(false, 97);
+}
 
 TEST(LocalStoreTest, LogCutAtEveryLengthIsRefused) {  // E9
   const Image image = make_image(true);
@@ -335,7 +354,8 @@ TEST(LocalStoreTest, LogIsTrimmedAndSegmentsAreUsedAgain) {  // E10
       driver->run();
     }
     UnitUpdate update{.key = kUnit, .position = life.acknowledged, .head = std::string(5000, 'h')};
-    driver->store().project({.position = life.acknowledged, .units = {update}}, [](Status status) { ASSERT_TRUE(status); });
+    driver->store().project({.position = life.acknowledged, .units = {update}},
+                            [](Status status) { ASSERT_TRUE(status); });
     driver->run();
     if (round >= 20) most = std::max(most, driver->disk().used());
   }
@@ -364,8 +384,12 @@ TEST(LocalStoreTest, ACountThatTakesTooLongIsGivenUp) {  // E11
   base::Random random(1);
   VisibilityFlush flush{.position = life.acknowledged};
   for (int n = 0; n < 20'000; ++n) {
-    flush.rows.push_back({.namespace_id = "ns", .workflow_id = "w" + std::to_string(n % 100), .run_id = random.uuid(),
-                          .workflow_type = "T", .status = 1, .start_time = Time(std::chrono::seconds(n))});
+    flush.rows.push_back({.namespace_id = "ns",
+                          .workflow_id = "w" + std::to_string(n % 100),
+                          .run_id = random.uuid(),
+                          .workflow_type = "T",
+                          .status = 1,
+                          .start_time = Time(std::chrono::seconds(n))});
   }
   driver->store().project_visibility(std::move(flush), [](Status flushed) { EXPECT_TRUE(flushed); });
   driver->run();
@@ -378,7 +402,8 @@ TEST(LocalStoreTest, ACountThatTakesTooLongIsGivenUp) {  // E11
   auto store = LocalStore::open(options);
   ASSERT_TRUE(store) << store.error().message;
   std::optional<Result<std::int64_t>> counted;
-  (*store)->count({.namespace_id = "ns", .workflow_type = "T"}, [&](Result<std::int64_t> result) { counted = std::move(result); });
+  (*store)->count({.namespace_id = "ns", .workflow_type = "T"},
+                  [&](Result<std::int64_t> result) { counted = std::move(result); });
   driver->run();
   ASSERT_TRUE(counted && !*counted);
   EXPECT_EQ(counted->error().code, base::Code::kDeadlineExceeded);
@@ -407,7 +432,8 @@ TEST(LocalStoreTest, FullDiskIsMetBeforeItHappens) {  // E10
     update.runs.push_back({.run_id = kRun, .deleted = deleted});
     if (!deleted) update.runs[0].snapshot = std::string(20'000, 's');
     Status projected;
-    driver->store().project({.position = life.acknowledged, .units = {update}}, [&](Status status) { projected = status; });
+    driver->store().project({.position = life.acknowledged, .units = {update}},
+                            [&](Status status) { projected = status; });
     driver->run();
     driver->advance(std::chrono::seconds(2));
     return projected;
@@ -457,8 +483,12 @@ TEST(LocalStoreTest, OnThreadsAndTheRealDisk) {
     auto log = base::make_thread_executor("log", base::system_clock());
     auto projection = base::make_thread_executor("projection", base::system_clock());
     auto reads = base::make_thread_executor("reads", base::system_clock());
-    LocalStoreOptions options{.disk = &base::posix_disk(), .directory = directory + "/data", .log = log.get(),
-                              .projection = projection.get(), .reads = reads.get(), .clock = &base::system_clock()};
+    LocalStoreOptions options{.disk = &base::posix_disk(),
+                              .directory = directory + "/data",
+                              .log = log.get(),
+                              .projection = projection.get(),
+                              .reads = reads.get(),
+                              .clock = &base::system_clock()};
     options.marks_file = directory + "/marks";
     for (int life = 0; life < 2; ++life) {
       options.seed = static_cast<std::uint64_t>(life) + 1;
@@ -471,7 +501,8 @@ TEST(LocalStoreTest, OnThreadsAndTheRealDisk) {
           EXPECT_TRUE(status);
           ++answered;
           answered.notify_all();
-          UnitUpdate update{.key = {"ns", Kind::kWorkflow, std::to_string(number)}, .position = number, .head = "h"};
+          UnitUpdate update{
+              .key = {"ns", Kind::kWorkflow, std::to_string(number)}, .position = number, .head = "h"};
           store->project({.position = number, .units = {update}}, [&, number](Status done) {
             EXPECT_TRUE(done);
             store->read_head({"ns", Kind::kWorkflow, std::to_string(number)}, [&](auto head) {

@@ -44,7 +44,8 @@ Status Log::recover(GroupNumber cursor, GroupNumber known_durable) {
 Status Log::copy_tail() {
   const GroupNumber durable = std::min(found_.durable, found_.last);
   block_.begin();
-  TRY_VOID(read_groups(*options_.disk, found_, durable, [&](GroupNumber, std::string_view group) { block_.add(group); }));
+  TRY_VOID(read_groups(*options_.disk, found_, durable,
+                       [&](GroupNumber, std::string_view group) { block_.add(group); }));
   const std::uint64_t copied = block_.groups();
   CHECK(copied == found_.last - durable);
   return new_segment(durable + 1, durable, block_.bytes(), copied > 0);
@@ -60,8 +61,13 @@ Status Log::replay(GroupNumber after, const GroupVisitor& visit) {
 // construction becomes its first one, synced with it.
 Status Log::new_segment(GroupNumber first, GroupNumber durable, std::size_t block_bytes, bool write_block) {
   Segment segment;
-  segment.header = {options_.store_id, next_segment_++, random_.next(), first, durable,
-                    std::max<std::uint64_t>(options_.segment_bytes, kFirstBlock + block_bytes + kBlockHeaderBytes)};
+  segment.header = {
+      options_.store_id,
+      next_segment_++,
+      random_.next(),
+      first,
+      durable,
+      std::max<std::uint64_t>(options_.segment_bytes, kFirstBlock + block_bytes + kBlockHeaderBytes)};
   segment.path = options_.directory + "/" + segment_name(segment.header.number);
   const std::string temporary = spares_.empty() ? segment.path + ".new" : spares_.back();
   if (!spares_.empty()) spares_.pop_back();
@@ -108,7 +114,8 @@ void Log::drop_segment(const Segment& segment) {
 
 void Log::trim(GroupNumber position) {
   if (!options_.executor->is_current()) {
-    options_.executor->post(base::Lane::kCompletion, 0, [self = shared_from_this(), position] { self->trim(position); });
+    options_.executor->post(base::Lane::kCompletion, 0,
+                            [self = shared_from_this(), position] { self->trim(position); });
     return;
   }
   if (closed_ || ended_) return;
@@ -125,7 +132,8 @@ void Log::count_unprojected(GroupNumber number, std::size_t bytes) {
 
 void Log::projected(GroupNumber cursor) {
   if (!options_.executor->is_current()) {
-    options_.executor->post(base::Lane::kCompletion, 0, [self = shared_from_this(), cursor] { self->projected(cursor); });
+    options_.executor->post(base::Lane::kCompletion, 0,
+                            [self = shared_from_this(), cursor] { self->projected(cursor); });
     return;
   }
   while (!unprojected_.empty() && unprojected_.front().first <= cursor) {
@@ -140,9 +148,9 @@ void Log::append(GroupNumber number, std::string bytes, Done<void> done) {
   Waiting group{number, std::move(bytes), std::move(done)};
   if (options_.executor->is_current()) return enqueue(std::move(group));
   const std::size_t size = group.bytes.size();
-  options_.executor->post(base::Lane::kCompletion, size, [self = shared_from_this(), group = std::move(group)]() mutable {
-    self->enqueue(std::move(group));
-  });
+  options_.executor->post(
+      base::Lane::kCompletion, size,
+      [self = shared_from_this(), group = std::move(group)]() mutable { self->enqueue(std::move(group)); });
 }
 
 void Log::enqueue(Waiting group) {
@@ -201,18 +209,21 @@ void Log::write_block(std::size_t bytes, std::vector<Waiting> groups, GroupNumbe
   if (!status) return written(std::move(groups), last, std::move(status));
   if (options_.marks != nullptr && !groups.empty()) options_.marks->appended(last);
   file_->sync_then([self = shared_from_this(), groups = std::move(groups), last](Status synced) mutable {
-    if (self->options_.executor->is_current()) return self->written(std::move(groups), last, std::move(synced));
-    self->options_.executor->post(base::Lane::kCompletion, 0,
-                                  [self, groups = std::move(groups), last, synced = std::move(synced)]() mutable {
-                                    self->written(std::move(groups), last, std::move(synced));
-                                  });
+    if (self->options_.executor->is_current())
+      return self->written(std::move(groups), last, std::move(synced));
+    self->options_.executor->post(
+        base::Lane::kCompletion, 0,
+        [self, groups = std::move(groups), last, synced = std::move(synced)]() mutable {
+          self->written(std::move(groups), last, std::move(synced));
+        });
   });
 }
 
 void Log::written(std::vector<Waiting> groups, GroupNumber last, Status status) {
   in_flight_ = false;
   if (!status && !base::planted(base::Bug::kFailedSyncIgnored)) {
-    return fail_all({Code::kUnavailable, "the log cannot be written: " + status.error().message}, std::move(groups));
+    return fail_all({Code::kUnavailable, "the log cannot be written: " + status.error().message},
+                    std::move(groups));
   }
   fsyncs_ += 1;
   if (ended_) return fail_all(*ended_, std::move(groups));  // ended meanwhile by the projection
@@ -248,11 +259,12 @@ void Log::arm_mark() {
   if (mark_armed_ || closed_ || marked_ >= durable_) return;
   mark_armed_ = true;
   active_ = false;
-  options_.executor->call_at(base::add(options_.executor->clock().now(), options_.idle_mark), [self = shared_from_this()] {
-    self->mark_armed_ = false;
-    if (self->active_) return self->arm_mark();
-    self->write_mark();
-  });
+  options_.executor->call_at(base::add(options_.executor->clock().now(), options_.idle_mark),
+                             [self = shared_from_this()] {
+                               self->mark_armed_ = false;
+                               if (self->active_) return self->arm_mark();
+                               self->write_mark();
+                             });
 }
 
 // Says that the last block is durable, so that a later damage to it cannot pass for a torn write.

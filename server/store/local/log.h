@@ -28,19 +28,20 @@ struct LogOptions {
   std::string directory;
   base::Executor* executor = nullptr;
   std::uint64_t store_id = 0;
-  std::uint64_t seed = 0;                     // of salts
+  std::uint64_t seed = 0;  // of salts
   std::size_t segment_bytes = 16 << 20;
-  std::size_t block_bytes = 4 << 20;          // most of one write (one group may be larger)
-  std::size_t spares = 2;                     // used-up segments kept to be written again
+  std::size_t block_bytes = 4 << 20;                          // most of one write (one group may be larger)
+  std::size_t spares = 2;                                     // used-up segments kept to be written again
   base::Duration idle_mark = std::chrono::milliseconds(100);  // nothing appended for so long: a mark
-  base::CrashMarks* marks = nullptr;          // optional
-  std::function<void()> make_room;            // called when the disk is full, before one more attempt
+  base::CrashMarks* marks = nullptr;                          // optional
+  std::function<void()> make_room;  // called when the disk is full, before one more attempt
 };
 
 class Log : public std::enable_shared_from_this<Log> {
  public:
   // `cursor`: groups up to here are in the projection, durably. `known_durable`: what the projection proves durable.
-  static base::Result<std::shared_ptr<Log>> open(LogOptions options, GroupNumber cursor, GroupNumber known_durable);
+  static base::Result<std::shared_ptr<Log>> open(LogOptions options, GroupNumber cursor,
+                                                 GroupNumber known_durable);
 
   // The groups above `after`; only before the first append.
   base::Status replay(GroupNumber after, const GroupVisitor& visit);
@@ -95,16 +96,16 @@ class Log : public std::enable_shared_from_this<Log> {
   GroupNumber last_found_ = 0;
 
   // Log executor only.
-  std::deque<Segment> segments_;              // oldest first; the last one is written
+  std::deque<Segment> segments_;  // oldest first; the last one is written
   std::vector<std::string> spares_;
   std::unique_ptr<base::File> file_;
-  std::uint64_t offset_ = 0;                  // of the next block
+  std::uint64_t offset_ = 0;  // of the next block
   std::uint64_t next_segment_ = 1;
   BlockWriter block_;
   std::deque<Waiting> waiting_;
   std::deque<std::pair<GroupNumber, std::size_t>> unprojected_;  // bytes by group, above the cursor
-  GroupNumber next_ = 1;                      // number of the next append
-  GroupNumber marked_ = 0;                    // known durable, as the last block says
+  GroupNumber next_ = 1;                                         // number of the next append
+  GroupNumber marked_ = 0;                                       // known durable, as the last block says
   bool in_flight_ = false, flush_scheduled_ = false, mark_armed_ = false, active_ = false, closed_ = false;
   std::optional<base::Error> ended_;
 

@@ -74,16 +74,26 @@ base::Result<SegmentHeader> decode_segment_header(std::string_view bytes) {
   }
   const auto format = get<std::uint32_t>(place + 8);
   if (format != kFormat) {
-    return base::fail(base::Code::kFailedPrecondition, "log format " + std::to_string(format) + " is not known here");
+    return base::fail(base::Code::kFailedPrecondition,
+                      "log format " + std::to_string(format) + " is not known here");
   }
-  return SegmentHeader{get<std::uint64_t>(place + 16), get<std::uint64_t>(place + 24), get<std::uint64_t>(place + 32),
-                       get<std::uint64_t>(place + 40), get<std::uint64_t>(place + 48), get<std::uint64_t>(place + 56)};
+  return SegmentHeader{get<std::uint64_t>(place + 16), get<std::uint64_t>(place + 24),
+                       get<std::uint64_t>(place + 32), get<std::uint64_t>(place + 40),
+                       get<std::uint64_t>(place + 48), get<std::uint64_t>(place + 56)};
 }
 
-std::string segment_name(std::uint64_t number) { return numbered("log-", number); }
-std::string spare_name(std::uint64_t number) { return numbered("spare-", number); }
-std::optional<std::uint64_t> parse_segment_name(std::string_view name) { return parse_numbered("log-", name); }
-std::optional<std::uint64_t> parse_spare_name(std::string_view name) { return parse_numbered("spare-", name); }
+std::string segment_name(std::uint64_t number) {
+  return numbered("log-", number);
+}
+std::string spare_name(std::uint64_t number) {
+  return numbered("spare-", number);
+}
+std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
+  return parse_numbered("log-", name);
+}
+std::optional<std::uint64_t> parse_spare_name(std::string_view name) {
+  return parse_numbered("spare-", name);
+}
 
 void BlockWriter::begin() {
   if (buffer_.capacity() > (std::size_t{4} << 20)) buffer_ = {};  // one huge group must not stay for ever
@@ -132,10 +142,12 @@ std::optional<std::vector<std::string_view>> Block::split() const {
 std::optional<Block> decode_block(std::string_view segment, std::size_t offset, const SegmentHeader& header) {
   if (offset + kBlockHeaderBytes > segment.size()) return std::nullopt;
   const std::string_view rest = segment.substr(offset);
-  if (!rest.starts_with(kBlockMagic) || get<std::uint64_t>(rest.data() + 16) != header.number) return std::nullopt;
+  if (!rest.starts_with(kBlockMagic) || get<std::uint64_t>(rest.data() + 16) != header.number)
+    return std::nullopt;
   const auto payload = get<std::uint64_t>(rest.data() + 8);
   if (payload > rest.size() - kBlockHeaderBytes) return std::nullopt;
-  const bool good = get<std::uint64_t>(rest.data() + 40) == block_checksum(rest, payload, header.salt ^ offset);
+  const bool good =
+      get<std::uint64_t>(rest.data() + 40) == block_checksum(rest, payload, header.salt ^ offset);
   if (!good && !base::planted(base::Bug::kChecksumIgnored)) return std::nullopt;
   return Block{get<std::uint32_t>(rest.data() + 4), get<std::uint64_t>(rest.data() + 24),
                get<std::uint64_t>(rest.data() + 32), rest.substr(kBlockHeaderBytes, payload),

@@ -39,7 +39,9 @@ std::string spare_name(std::uint64_t number);
 std::optional<std::uint64_t> parse_segment_name(std::string_view name);
 std::optional<std::uint64_t> parse_spare_name(std::string_view name);
 
-constexpr std::size_t align_block(std::size_t bytes) { return (bytes + kBlockAlign - 1) / kBlockAlign * kBlockAlign; }
+constexpr std::size_t align_block(std::size_t bytes) {
+  return (bytes + kBlockAlign - 1) / kBlockAlign * kBlockAlign;
+}
 
 // Builds a block: begin, add each group, finish. The buffer is reused.
 class BlockWriter {
@@ -49,7 +51,8 @@ class BlockWriter {
   std::size_t bytes() const { return align_block(buffer_.size()); }  // so far, padded
   std::uint32_t groups() const { return groups_; }
   // The finished block; valid until begin().
-  std::string_view finish(const SegmentHeader& segment, std::uint64_t offset, GroupNumber first, GroupNumber durable);
+  std::string_view finish(const SegmentHeader& segment, std::uint64_t offset, GroupNumber first,
+                          GroupNumber durable);
 
  private:
   std::string buffer_;

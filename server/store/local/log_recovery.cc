@@ -12,15 +12,16 @@ using base::Status;
 
 // Where reading a segment stopped.
 struct End {
-  GroupNumber last = 0;       // last group read
-  GroupNumber durable = 0;    // largest position a block calls durable
-  std::size_t offset = 0;     // of the first block that is not good
+  GroupNumber last = 0;     // last group read
+  GroupNumber durable = 0;  // largest position a block calls durable
+  std::size_t offset = 0;   // of the first block that is not good
   bool good_one_behind = false;
 };
 
 // A good block somewhere behind `offset`: proof that what stands at `offset` was synced once.
 bool finds_block_behind(std::string_view bytes, std::size_t offset, const SegmentHeader& header) {
-  for (std::size_t at = bytes.find(kBlockMagic, offset + 1); at != bytes.npos; at = bytes.find(kBlockMagic, at + 1)) {
+  for (std::size_t at = bytes.find(kBlockMagic, offset + 1); at != bytes.npos;
+       at = bytes.find(kBlockMagic, at + 1)) {
     if (at % kBlockAlign == 0 && decode_block(bytes, at, header)) return true;
   }
   return false;
@@ -28,7 +29,8 @@ bool finds_block_behind(std::string_view bytes, std::size_t offset, const Segmen
 
 // Reads blocks while they are good and the positions follow each other, up to and including `end`. The block in which `end` is
 // passed may be longer: what lies beyond is void.
-End read_segment(std::string_view bytes, const SegmentHeader& header, GroupNumber end, const GroupVisitor& visit) {
+End read_segment(std::string_view bytes, const SegmentHeader& header, GroupNumber end,
+                 const GroupVisitor& visit) {
   End found{.last = header.first - 1, .durable = header.durable, .offset = kFirstBlock};
   while (found.last < end) {
     const auto block = decode_block(bytes, found.offset, header);
@@ -49,11 +51,12 @@ End read_segment(std::string_view bytes, const SegmentHeader& header, GroupNumbe
 
 std::unexpected<base::Error> damaged(const Segment& segment, std::size_t offset, GroupNumber position,
                                      const std::string& why) {
-  return base::fail(Code::kDataLoss, segment.path + ": damaged block at offset " + std::to_string(offset) + ", position " +
-                                         std::to_string(position) + ": " + why);
+  return base::fail(Code::kDataLoss, segment.path + ": damaged block at offset " + std::to_string(offset) +
+                                         ", position " + std::to_string(position) + ": " + why);
 }
 
-Result<Segment> open_segment(Disk& disk, const std::string& path, std::uint64_t number, std::uint64_t store_id) {
+Result<Segment> open_segment(Disk& disk, const std::string& path, std::uint64_t number,
+                             std::uint64_t store_id) {
   TRY(auto file, disk.open(path, base::OpenMode::kRead));
   TRY(const std::string bytes, file->read(0, kSegmentHeaderBytes));
   auto header = decode_segment_header(bytes);
@@ -61,11 +64,12 @@ Result<Segment> open_segment(Disk& disk, const std::string& path, std::uint64_t 
   if (header->number != number || header->first == 0) {
     return base::fail(Code::kDataLoss, path + ": segment header at offset 0 does not belong to this name");
   }
-  if (header->store_id != store_id) return base::fail(Code::kFailedPrecondition, path + ": belongs to another store");
+  if (header->store_id != store_id)
+    return base::fail(Code::kFailedPrecondition, path + ": belongs to another store");
   TRY(const std::uint64_t size, file->size());
   if (size < header->file_bytes) {
-    return base::fail(Code::kDataLoss, path + ": cut short at offset " + std::to_string(size) + ", should be " +
-                                           std::to_string(header->file_bytes));
+    return base::fail(Code::kDataLoss, path + ": cut short at offset " + std::to_string(size) +
+                                           ", should be " + std::to_string(header->file_bytes));
   }
   return Segment{path, *header};
 }
@@ -95,8 +99,8 @@ Result<std::vector<Segment>> list_segments(Disk& disk, const std::string& direct
 
 }  // namespace
 
-Result<FoundLog> find_log(Disk& disk, const std::string& directory, std::uint64_t store_id, GroupNumber cursor,
-                          GroupNumber known_durable) {
+Result<FoundLog> find_log(Disk& disk, const std::string& directory, std::uint64_t store_id,
+                          GroupNumber cursor, GroupNumber known_durable) {
   FoundLog found;
   TRY(auto segments, list_segments(disk, directory, store_id, found));
   found.durable = known_durable;
@@ -146,10 +150,12 @@ Status read_groups(Disk& disk, const FoundLog& found, GroupNumber after, const G
     const GroupNumber end = is_last ? found.last : found.segments[i + 1].header.first - 1;
     if (end <= after) continue;
     TRY(const std::string bytes, read_bytes(disk, segment));
-    const End stopped = read_segment(bytes, segment.header, end, [&](GroupNumber number, std::string_view group) {
-      if (number > after) visit(number, group);
-    });
-    if (stopped.last < end) return damaged(segment, stopped.offset, stopped.last + 1, "it was good a moment ago");
+    const End stopped =
+        read_segment(bytes, segment.header, end, [&](GroupNumber number, std::string_view group) {
+          if (number > after) visit(number, group);
+        });
+    if (stopped.last < end)
+      return damaged(segment, stopped.offset, stopped.last + 1, "it was good a moment ago");
   }
   return {};
 }

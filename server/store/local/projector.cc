@@ -15,16 +15,20 @@ constexpr const char* kAddQuarantine =
     "BEGIN IMMEDIATE; ALTER TABLE heads ADD COLUMN quarantine BLOB;"
     "CREATE INDEX quarantined ON heads(unit) WHERE quarantine IS NOT NULL; COMMIT;";
 constexpr std::size_t kUnitsKept = 1 << 14;
-constexpr std::size_t kEventRowBytes = 256 << 10;   // a page of history must not load the whole history
-constexpr std::int64_t kFreeLeft = 32;              // pages that may stay free for what comes next, and
-constexpr std::int64_t kFreePart = 8;               // one in so many
+constexpr std::size_t kEventRowBytes = 256 << 10;  // a page of history must not load the whole history
+constexpr std::int64_t kFreeLeft = 32;             // pages that may stay free for what comes next, and
+constexpr std::int64_t kFreePart = 8;              // one in so many
 
 std::string cache_key(const UnitKey& key) {
   return key.namespace_id + '\0' + static_cast<char>(key.kind) + key.id;
 }
 
-std::int64_t first_row(std::int64_t run) { return run << kRunShift; }
-std::int64_t last_row(std::int64_t run) { return first_row(run) | kMostRows; }
+std::int64_t first_row(std::int64_t run) {
+  return run << kRunShift;
+}
+std::int64_t last_row(std::int64_t run) {
+  return first_row(run) | kMostRows;
+}
 
 }  // namespace
 
@@ -44,7 +48,9 @@ struct Projector::Statements {
 
 Projector::Projector(Vfs& vfs, std::unique_ptr<Connection> connection)
     : vfs_(vfs), connection_(std::move(connection)), statements_(std::make_unique<Statements>()) {}
-Projector::~Projector() { statements_.reset(); }
+Projector::~Projector() {
+  statements_.reset();
+}
 
 Result<std::unique_ptr<Projector>> Projector::open(Vfs& vfs, std::size_t cache_bytes) {
   TRY(auto connection, Connection::open(vfs, Access::kWrite, cache_bytes));
@@ -52,7 +58,8 @@ Result<std::unique_ptr<Projector>> Projector::open(Vfs& vfs, std::size_t cache_b
   Connection& opened = *projector->connection_;
   TRY(const std::int64_t format, opened.number("SELECT value FROM meta WHERE key = 'format'"));
   if (format != 1) {
-    return base::fail(Code::kFailedPrecondition, vfs.path() + ": format " + std::to_string(format) + " is not known here");
+    return base::fail(Code::kFailedPrecondition,
+                      vfs.path() + ": format " + std::to_string(format) + " is not known here");
   }
   TRY(const std::int64_t cursor, opened.number("SELECT value FROM meta WHERE key = 'cursor'"));
   TRY(const std::int64_t visible, opened.number("SELECT value FROM meta WHERE key = 'visibility_cursor'"));
@@ -62,7 +69,8 @@ Result<std::unique_ptr<Projector>> Projector::open(Vfs& vfs, std::size_t cache_b
   projector->cursor_ = static_cast<GroupNumber>(cursor);
   projector->visibility_cursor_ = static_cast<GroupNumber>(visible);
   // Directories from before ids could be quarantined: the column is added.
-  TRY(const std::int64_t known, opened.number("SELECT count(*) FROM pragma_table_info('heads') WHERE name = 'quarantine'"));
+  TRY(const std::int64_t known,
+      opened.number("SELECT count(*) FROM pragma_table_info('heads') WHERE name = 'quarantine'"));
   if (known == 0) TRY_VOID(opened.run(kAddQuarantine));
   TRY_VOID(projector->prepare());
   return projector;
@@ -80,8 +88,9 @@ Status Projector::prepare() {
       {&s.find_unit, "SELECT unit, namespace, kind, id FROM units WHERE hash = ?"},
       {&s.add_unit, "INSERT INTO units VALUES (?, ?, ?, ?, ?)"},
       {&s.delete_unit, "DELETE FROM units WHERE unit = ?"},
-      {&s.unit_has_head, "SELECT head IS NOT NULL OR wake IS NOT NULL OR ready IS NOT NULL OR quarantine IS NOT NULL FROM heads"
-                         " WHERE unit = ?"},
+      {&s.unit_has_head,
+       "SELECT head IS NOT NULL OR wake IS NOT NULL OR ready IS NOT NULL OR quarantine IS NOT NULL FROM heads"
+       " WHERE unit = ?"},
       {&s.unit_has_run, "SELECT 1 FROM run_numbers WHERE unit = ? LIMIT 1"},
       {&s.find_run, "SELECT run FROM run_numbers WHERE unit = ? AND run_id = ?"},
       {&s.runs_of, "SELECT run FROM run_numbers WHERE unit = ?"},
@@ -89,12 +98,14 @@ Status Projector::prepare() {
       {&s.add_run_number, "INSERT INTO run_numbers VALUES (?, ?, ?)"},
       {&s.delete_run_number, "DELETE FROM run_numbers WHERE unit = ? AND run_id = ?"},
       {&s.find_head, "SELECT position, wake, ready FROM heads WHERE unit = ?"},
-      {&s.put_head, "INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, NULL) ON CONFLICT(unit) DO UPDATE SET shard = excluded.shard,"
-                    " position = excluded.position, wake = excluded.wake, ready = excluded.ready, head = excluded.head"},
+      {&s.put_head,
+       "INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, NULL) ON CONFLICT(unit) DO UPDATE SET shard = excluded.shard,"
+       " position = excluded.position, wake = excluded.wake, ready = excluded.ready, head = excluded.head"},
       {&s.wipe_head, "UPDATE heads SET head = NULL, quarantine = NULL WHERE unit = ?"},
       {&s.put_quarantine, "UPDATE heads SET quarantine = ?2 WHERE unit = ?1"},
-      {&s.keep_head, "INSERT INTO heads VALUES (?, ?, ?, ?, ?, NULL, NULL) ON CONFLICT(unit) DO UPDATE SET"
-                     " shard = excluded.shard, position = excluded.position, wake = excluded.wake, ready = excluded.ready"},
+      {&s.keep_head,
+       "INSERT INTO heads VALUES (?, ?, ?, ?, ?, NULL, NULL) ON CONFLICT(unit) DO UPDATE SET"
+       " shard = excluded.shard, position = excluded.position, wake = excluded.wake, ready = excluded.ready"},
       {&s.delete_head, "DELETE FROM heads WHERE unit = ?"},
       {&s.put_run, "INSERT OR REPLACE INTO runs VALUES (?, ?, ?)"},
       {&s.has_run, "SELECT 1 FROM runs WHERE run = ?"},
@@ -102,14 +113,16 @@ Status Projector::prepare() {
       {&s.last_record, "SELECT max(run_n) FROM records WHERE run_n BETWEEN ? AND ?"},
       {&s.add_record, "INSERT INTO records VALUES (?, ?)"},
       {&s.delete_records, "DELETE FROM records WHERE run_n BETWEEN ? AND ?"},
-      {&s.last_events, "SELECT run_event, count FROM events WHERE run_event BETWEEN ? AND ? ORDER BY run_event DESC LIMIT 1"},
+      {&s.last_events,
+       "SELECT run_event, count FROM events WHERE run_event BETWEEN ? AND ? ORDER BY run_event DESC LIMIT 1"},
       {&s.add_events, "INSERT INTO events VALUES (?, ?, ?)"},
       {&s.delete_events, "DELETE FROM events WHERE run_event BETWEEN ? AND ?"},
       {&s.add_wake, "INSERT OR REPLACE INTO wake VALUES (?, ?, ?, ?)"},
       {&s.delete_wake, "DELETE FROM wake WHERE time = ? AND namespace = ? AND kind = ? AND id = ?"},
       {&s.add_ready, "INSERT OR REPLACE INTO ready VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
-      {&s.delete_ready, "DELETE FROM ready WHERE queue = ? AND priority = ? AND time = ? AND namespace = ? AND kind = ?"
-                        " AND id = ? AND run_id = ? AND task = ?"},
+      {&s.delete_ready,
+       "DELETE FROM ready WHERE queue = ? AND priority = ? AND time = ? AND namespace = ? AND kind = ?"
+       " AND id = ? AND run_id = ? AND task = ?"},
       {&s.put_visibility, "INSERT OR REPLACE INTO visibility VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
       {&s.delete_visibility, "DELETE FROM visibility WHERE run = ?"},
       {&s.put_catalog, "INSERT OR REPLACE INTO catalog VALUES (?, ?)"},
@@ -155,7 +168,9 @@ Status Projector::project(const Projection& projection) {
     std::ranges::stable_sort(places, {}, [](const auto& entry) { return entry.first.unit; });
     for (const auto& [place, update] : places) TRY_VOID(update_unit(*update, place));
     for (const CatalogEntry& entry : projection.catalog) TRY_VOID(update_catalog(entry));
-    return statements_->set_cursor.bind_text("cursor").bind(static_cast<std::int64_t>(projection.position)).run();
+    return statements_->set_cursor.bind_text("cursor")
+        .bind(static_cast<std::int64_t>(projection.position))
+        .run();
   }));
   cursor_ = std::max(cursor_, projection.position);
   return {};
@@ -164,7 +179,9 @@ Status Projector::project(const Projection& projection) {
 Status Projector::project_visibility(const VisibilityFlush& flush) {
   TRY_VOID(transaction([&]() -> Status {
     for (const VisibilityRow& row : flush.rows) TRY_VOID(update_visibility(row));
-    return statements_->set_cursor.bind_text("visibility_cursor").bind(static_cast<std::int64_t>(flush.position)).run();
+    return statements_->set_cursor.bind_text("visibility_cursor")
+        .bind(static_cast<std::int64_t>(flush.position))
+        .run();
   }));
   visibility_cursor_ = std::max(visibility_cursor_, flush.position);
   return {};
@@ -194,7 +211,8 @@ Result<Projector::UnitPlace> Projector::place_unit(const UnitKey& key) {
   for (;;) {
     TRY(const bool row, find.next());
     if (!row) break;
-    if (find.number(1) != place.namespace_number || find.number(2) != static_cast<int>(key.kind) || find.bytes(3) != key.id) {
+    if (find.number(1) != place.namespace_number || find.number(2) != static_cast<int>(key.kind) ||
+        find.bytes(3) != key.id) {
       continue;
     }
     place.unit = find.number(0);
@@ -204,8 +222,12 @@ Result<Projector::UnitPlace> Projector::place_unit(const UnitKey& key) {
   if (place.unit == 0) {
     place.unit = next_unit_++;
     place.is_new = true;
-    TRY_VOID(statements_->add_unit.bind(place.unit).bind(hash).bind(place.namespace_number).bind(static_cast<int>(key.kind))
-                 .bind_text(key.id).run());
+    TRY_VOID(statements_->add_unit.bind(place.unit)
+                 .bind(hash)
+                 .bind(place.namespace_number)
+                 .bind(static_cast<int>(key.kind))
+                 .bind_text(key.id)
+                 .run());
   }
   if (units_.size() >= kUnitsKept) units_.clear();
   UnitPlace& kept = units_[cached] = place;
@@ -265,7 +287,8 @@ Status Projector::update_unit(const UnitUpdate& update, const UnitPlace& place) 
   TRY_VOID(put.run());
   if (update.quarantine) {
     Statement& quarantine = statements_->put_quarantine.bind(place.unit);
-    TRY_VOID((update.quarantine->empty() ? quarantine.bind_null() : quarantine.bind_blob(*update.quarantine)).run());
+    TRY_VOID((update.quarantine->empty() ? quarantine.bind_null() : quarantine.bind_blob(*update.quarantine))
+                 .run());
   }
   TRY_VOID(update_index(update, place, old_wake, had_wake, old_ready, new_ready));
   bool shrinks = update.wiped || (update.head && update.head->empty());
@@ -280,24 +303,38 @@ Status Projector::update_unit(const UnitUpdate& update, const UnitPlace& place) 
   return shrinks ? drop_if_empty(update.key, place) : Status();
 }
 
-Status Projector::update_index(const UnitUpdate& update, const UnitPlace& place, std::int64_t old_wake, bool had_wake,
-                               const std::string& old_ready, const std::string& new_ready) {
+Status Projector::update_index(const UnitUpdate& update, const UnitPlace& place, std::int64_t old_wake,
+                               bool had_wake, const std::string& old_ready, const std::string& new_ready) {
   const UnitKey& key = update.key;
   const int kind = static_cast<int>(key.kind);
   const bool has_wake = update.wake != base::kNever;
   if (had_wake != has_wake || (has_wake && old_wake != to_number(update.wake))) {
     if (had_wake) {
-      TRY_VOID(statements_->delete_wake.bind(old_wake).bind(place.namespace_number).bind(kind).bind_text(key.id).run());
+      TRY_VOID(statements_->delete_wake.bind(old_wake)
+                   .bind(place.namespace_number)
+                   .bind(kind)
+                   .bind_text(key.id)
+                   .run());
     }
     if (has_wake) {
-      TRY_VOID(statements_->add_wake.bind(to_number(update.wake)).bind(place.namespace_number).bind(kind).bind_text(key.id)
+      TRY_VOID(statements_->add_wake.bind(to_number(update.wake))
+                   .bind(place.namespace_number)
+                   .bind(kind)
+                   .bind_text(key.id)
                    .run());
     }
   }
   if (old_ready == new_ready) return {};
   auto each = [&](Statement& statement, const ReadyTask& task) {
-    return statement.bind_blob(task.queue).bind(task.priority).bind(to_number(task.time)).bind(place.namespace_number)
-        .bind(kind).bind_text(key.id).bind_text(task.run_id).bind(task.task_id).run();
+    return statement.bind_blob(task.queue)
+        .bind(task.priority)
+        .bind(to_number(task.time))
+        .bind(place.namespace_number)
+        .bind(kind)
+        .bind_text(key.id)
+        .bind_text(task.run_id)
+        .bind(task.task_id)
+        .run();
   };
   TRY(const auto old_tasks, unpack_ready(old_ready));
   for (const ReadyTask& task : old_tasks) TRY_VOID(each(statements_->delete_ready, task));
@@ -327,14 +364,16 @@ Status Projector::update_run(const RunUpdate& update, const UnitPlace& unit, boo
     const std::string records = pack(update.records);
     Statement& put = statements_->put_run.bind(place.run).bind_blob(*update.snapshot);
     TRY_VOID((records.empty() ? put.bind_null() : put.bind_blob(records)).run());
-    if (!place.is_new) TRY_VOID(statements_->delete_records.bind(first_row(place.run)).bind(last_row(place.run)).run());
+    if (!place.is_new)
+      TRY_VOID(statements_->delete_records.bind(first_row(place.run)).bind(last_row(place.run)).run());
   } else {
     TRY_VOID(add_records(place.run, update.records, append_records));
   }
   return update.events.empty() ? Status() : add_events(place, update.events);
 }
 
-Status Projector::add_records(std::int64_t run, const std::vector<std::string>& records, bool append_records) {
+Status Projector::add_records(std::int64_t run, const std::vector<std::string>& records,
+                              bool append_records) {
   const std::string packed = pack(records);
   TRY(const bool exists, statements_->has_run.bind(run).next());
   statements_->has_run.reset();
@@ -362,15 +401,20 @@ Status Projector::add_events(const RunPlace& place, const std::vector<StoredEven
   const StoredEvent* begin = events.data();
   while (begin != end && begin->event_id <= stored) ++begin;
   while (begin != end) {
-    if (begin->event_id < 1 || begin->event_id > kMostRows) return base::fail(Code::kInternal, "event id out of range");
+    if (begin->event_id < 1 || begin->event_id > kMostRows)
+      return base::fail(Code::kInternal, "event id out of range");
     std::size_t bytes = 0;
     const StoredEvent* stop = begin;
     do {
       bytes += stop->bytes->size();
       ++stop;
-    } while (stop != end && stop->event_id == stop[-1].event_id + 1 && bytes + stop->bytes->size() <= kEventRowBytes);
+    } while (stop != end && stop->event_id == stop[-1].event_id + 1 &&
+             bytes + stop->bytes->size() <= kEventRowBytes);
     const std::string packed = pack_events(begin, stop);
-    TRY_VOID(statements_->add_events.bind(first_row(place.run) | begin->event_id).bind(stop - begin).bind_blob(packed).run());
+    TRY_VOID(statements_->add_events.bind(first_row(place.run) | begin->event_id)
+                 .bind(stop - begin)
+                 .bind_blob(packed)
+                 .run());
     begin = stop;
   }
   return {};

@@ -52,8 +52,8 @@ class Projector {
   base::Result<std::int64_t> find_run(const UnitPlace& unit, const std::string& run_id);  // 0: none
 
   base::Status update_unit(const UnitUpdate& update, const UnitPlace& place);
-  base::Status update_index(const UnitUpdate& update, const UnitPlace& place, std::int64_t old_wake, bool had_wake,
-                            const std::string& old_ready, const std::string& new_ready);
+  base::Status update_index(const UnitUpdate& update, const UnitPlace& place, std::int64_t old_wake,
+                            bool had_wake, const std::string& old_ready, const std::string& new_ready);
   base::Status update_run(const RunUpdate& update, const UnitPlace& unit, bool append_records);
   base::Status add_records(std::int64_t run, const std::vector<std::string>& records, bool append_records);
   base::Status add_events(const RunPlace& place, const std::vector<StoredEvent>& events);
@@ -73,7 +73,8 @@ class Projector {
   std::int64_t next_run_ = 1, next_unit_ = 1;
   std::map<std::string, std::int64_t> namespaces_;
   std::unordered_map<std::string, UnitPlace> units_;  // lately used; bounded
-  bool deleted_ = true;                               // since the last shrink; before the first one nobody knows
+  // since the last shrink; before the first one nobody knows
+  bool deleted_ = true;
 };
 
 }  // namespace perdure::store::local

@@ -18,12 +18,15 @@ constexpr int kRunning = 1;               // WORKFLOW_EXECUTION_STATUS_RUNNING: 
 }  // namespace
 
 struct Reader::Statements {
-  Statement find_namespace, namespace_id, find_unit, find_run, head, run, records, event_row, events, catalog, quarantined, wake,
-      ready, closed;
+  Statement find_namespace, namespace_id, find_unit, find_run, head, run, records, event_row, events, catalog,
+      quarantined, wake, ready, closed;
 };
 
 Reader::Reader(std::unique_ptr<Connection> connection, const base::Clock& clock, base::Duration limit)
-    : clock_(clock), limit_(limit), connection_(std::move(connection)), statements_(std::make_unique<Statements>()) {
+    : clock_(clock),
+      limit_(limit),
+      connection_(std::move(connection)),
+      statements_(std::make_unique<Statements>()) {
   sqlite3_progress_handler(
       connection_->handle(), kOpsBetweenLooks,
       [](void* self) {
@@ -32,7 +35,9 @@ Reader::Reader(std::unique_ptr<Connection> connection, const base::Clock& clock,
       },
       this);
 }
-Reader::~Reader() { statements_.reset(); }
+Reader::~Reader() {
+  statements_.reset();
+}
 
 Result<std::unique_ptr<Reader>> Reader::open(Vfs& vfs, std::size_t cache_bytes, const base::Clock& clock,
                                              base::Duration limit) {
@@ -50,20 +55,25 @@ Status Reader::prepare() {
       {&s.namespace_id, "SELECT id FROM namespaces WHERE number = ?"},
       {&s.find_unit, "SELECT unit, namespace, kind, id FROM units WHERE hash = ?"},
       {&s.find_run, "SELECT run FROM run_numbers WHERE unit = ? AND run_id = ?"},
-      {&s.head, "SELECT head, quarantine, position FROM heads WHERE unit = ? AND (head IS NOT NULL OR quarantine IS NOT NULL)"},
+      {&s.head,
+       "SELECT head, quarantine, position FROM heads WHERE unit = ? AND (head IS NOT NULL OR quarantine IS NOT NULL)"},
       {&s.run, "SELECT snapshot, records FROM runs WHERE run = ?"},
       {&s.records, "SELECT records FROM records WHERE run_n BETWEEN ? AND ? ORDER BY run_n"},
-      {&s.event_row, "SELECT run_event FROM events WHERE run_event BETWEEN ? AND ? ORDER BY run_event DESC LIMIT 1"},
+      {&s.event_row,
+       "SELECT run_event FROM events WHERE run_event BETWEEN ? AND ? ORDER BY run_event DESC LIMIT 1"},
       {&s.events, "SELECT run_event, events FROM events WHERE run_event BETWEEN ? AND ? ORDER BY run_event"},
       {&s.catalog, "SELECT key, value FROM catalog"},
       {&s.quarantined, "SELECT count(*) FROM heads WHERE quarantine IS NOT NULL"},
-      {&s.wake, "SELECT time, namespace, kind, id FROM wake WHERE time <= ?1 AND (time, namespace, kind, id) > (?2, ?3, ?4, ?5)"
-                " ORDER BY time, namespace, kind, id LIMIT ?6"},
-      {&s.ready, "SELECT priority, time, namespace, kind, id, run_id, task FROM ready WHERE queue = ?1"
-                 " AND (priority, time, namespace, kind, id, run_id, task) > (?2, ?3, ?4, ?5, ?6, ?7, ?8)"
-                 " ORDER BY priority, time, namespace, kind, id, run_id, task LIMIT ?9"},
-      {&s.closed, "SELECT u.kind, u.id, v.run_id FROM visibility v JOIN units u ON u.unit = v.unit WHERE v.namespace = ?"
-                  " AND v.close_time < ? ORDER BY v.close_time, v.start_time, v.run_id DESC LIMIT ?"},
+      {&s.wake,
+       "SELECT time, namespace, kind, id FROM wake WHERE time <= ?1 AND (time, namespace, kind, id) > (?2, ?3, ?4, ?5)"
+       " ORDER BY time, namespace, kind, id LIMIT ?6"},
+      {&s.ready,
+       "SELECT priority, time, namespace, kind, id, run_id, task FROM ready WHERE queue = ?1"
+       " AND (priority, time, namespace, kind, id, run_id, task) > (?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+       " ORDER BY priority, time, namespace, kind, id, run_id, task LIMIT ?9"},
+      {&s.closed,
+       "SELECT u.kind, u.id, v.run_id FROM visibility v JOIN units u ON u.unit = v.unit WHERE v.namespace = ?"
+       " AND v.close_time < ? ORDER BY v.close_time, v.start_time, v.run_id DESC LIMIT ?"},
   };
   for (const auto& [statement, sql] : all) {
     TRY(*statement, Statement::prepare(*connection_, sql));
@@ -99,7 +109,8 @@ Result<std::int64_t> Reader::find_unit(const UnitKey& key) {
   for (;;) {
     TRY(const bool row, find.next());
     if (!row) return 0;
-    if (find.number(1) != number || find.number(2) != static_cast<int>(key.kind) || find.bytes(3) != key.id) continue;
+    if (find.number(1) != number || find.number(2) != static_cast<int>(key.kind) || find.bytes(3) != key.id)
+      continue;
     const std::int64_t unit = find.number(0);
     find.reset();
     return unit;
@@ -127,7 +138,8 @@ Result<std::optional<StoredHead>> Reader::head(const UnitKey& key) {
   Statement& find = statements_->head.bind(unit);
   TRY(const bool row, find.next());
   if (!row) return std::nullopt;
-  StoredHead found{std::string(find.bytes(0)), std::string(find.bytes(1)), static_cast<GroupNumber>(find.number(2))};
+  StoredHead found{std::string(find.bytes(0)), std::string(find.bytes(1)),
+                   static_cast<GroupNumber>(find.number(2))};
   find.reset();
   return found;
 }
@@ -158,8 +170,9 @@ Result<std::optional<StoredRun>> Reader::run(const UnitKey& key, const std::stri
   }
 }
 
-Result<std::vector<StoredEvent>> Reader::events(const UnitKey& key, const std::string& run_id, std::int64_t first,
-                                                std::int64_t last, std::size_t max_bytes) {
+Result<std::vector<StoredEvent>> Reader::events(const UnitKey& key, const std::string& run_id,
+                                                std::int64_t first, std::int64_t last,
+                                                std::size_t max_bytes) {
   start_clock();
   std::vector<StoredEvent> found;
   first = std::max<std::int64_t>(first, 0);
@@ -177,7 +190,8 @@ Result<std::vector<StoredEvent>> Reader::events(const UnitKey& key, const std::s
   for (;;) {
     TRY(const bool next, rows.next());
     if (!next) return found;
-    const auto more = unpack_events(rows.bytes(1), rows.number(0) - base, first, last, max_bytes, used, found);
+    const auto more =
+        unpack_events(rows.bytes(1), rows.number(0) - base, first, last, max_bytes, used, found);
     if (more && *more) continue;
     rows.reset();
     if (!more) return std::unexpected(more.error());
@@ -205,7 +219,8 @@ Result<std::uint64_t> Reader::quarantined() {
 
 // ---- indexes --------------------------------------------------------------------------------------------------------------------
 
-Result<std::vector<WakeEntry>> Reader::wake(Time until, const std::optional<WakeEntry>& after, std::size_t limit) {
+Result<std::vector<WakeEntry>> Reader::wake(Time until, const std::optional<WakeEntry>& after,
+                                            std::size_t limit) {
   start_clock();
   std::vector<WakeEntry> found;
   std::int64_t after_namespace = 0;
@@ -214,7 +229,8 @@ Result<std::vector<WakeEntry>> Reader::wake(Time until, const std::optional<Wake
   }
   Statement& rows = statements_->wake.bind(to_number(until));
   rows.bind(after ? to_number(after->time) : INT64_MIN).bind(after_namespace);
-  rows.bind(after ? static_cast<int>(after->key.kind) : 0).bind_text(after ? after->key.id : std::string_view());
+  rows.bind(after ? static_cast<int>(after->key.kind) : 0)
+      .bind_text(after ? after->key.id : std::string_view());
   rows.bind(static_cast<std::int64_t>(limit));
   for (;;) {
     TRY(const bool row, rows.next());
@@ -224,12 +240,13 @@ Result<std::vector<WakeEntry>> Reader::wake(Time until, const std::optional<Wake
       rows.reset();
       return std::unexpected(id.error());
     }
-    found.push_back({to_time(rows.number(0)), {**id, static_cast<Kind>(rows.number(2)), std::string(rows.bytes(3))}});
+    found.push_back(
+        {to_time(rows.number(0)), {**id, static_cast<Kind>(rows.number(2)), std::string(rows.bytes(3))}});
   }
 }
 
-Result<std::vector<ReadyEntry>> Reader::ready(const std::string& queue, const std::optional<ReadyEntry>& after,
-                                              std::size_t limit) {
+Result<std::vector<ReadyEntry>> Reader::ready(const std::string& queue,
+                                              const std::optional<ReadyEntry>& after, std::size_t limit) {
   start_clock();
   std::vector<ReadyEntry> found;
   std::int64_t after_namespace = 0;
@@ -237,8 +254,11 @@ Result<std::vector<ReadyEntry>> Reader::ready(const std::string& queue, const st
     TRY(after_namespace, find_namespace(after->key.namespace_id));
   }
   Statement& rows = statements_->ready.bind_blob(queue);
-  rows.bind(after ? after->task.priority : INT32_MIN).bind(after ? to_number(after->task.time) : 0).bind(after_namespace);
-  rows.bind(after ? static_cast<int>(after->key.kind) : 0).bind_text(after ? after->key.id : std::string_view());
+  rows.bind(after ? after->task.priority : INT32_MIN)
+      .bind(after ? to_number(after->task.time) : 0)
+      .bind(after_namespace);
+  rows.bind(after ? static_cast<int>(after->key.kind) : 0)
+      .bind_text(after ? after->key.id : std::string_view());
   rows.bind_text(after ? after->task.run_id : std::string_view()).bind(after ? after->task.task_id : 0);
   rows.bind(static_cast<std::int64_t>(limit));
   for (;;) {
@@ -250,8 +270,8 @@ Result<std::vector<ReadyEntry>> Reader::ready(const std::string& queue, const st
       return std::unexpected(id.error());
     }
     found.push_back({{**id, static_cast<Kind>(rows.number(3)), std::string(rows.bytes(4))},
-                     {queue, static_cast<int>(rows.number(0)), to_time(rows.number(1)), std::string(rows.bytes(5)),
-                      rows.number(6)}});
+                     {queue, static_cast<int>(rows.number(0)), to_time(rows.number(1)),
+                      std::string(rows.bytes(5)), rows.number(6)}});
   }
 }
 
@@ -299,13 +319,14 @@ Result<std::optional<Reader::Filter>> Reader::filter_of(const VisibilityFilter& 
   return made;
 }
 
-Status Reader::list_part(const Filter& filter, const std::string& place, const std::vector<std::int64_t>& numbers,
-                         const std::optional<StoredRunId>& run_id, std::size_t limit, std::vector<VisibilityRow>& rows) {
+Status Reader::list_part(const Filter& filter, const std::string& place,
+                         const std::vector<std::int64_t>& numbers, const std::optional<StoredRunId>& run_id,
+                         std::size_t limit, std::vector<VisibilityRow>& rows) {
   if (rows.size() >= limit) return {};
   const std::string sql =
       "SELECT u.id, v.run_id, v.type, v.status, v.start_time, v.close_time, v.info FROM visibility v JOIN units u ON"
-      " u.unit = v.unit WHERE " + filter.sql + place +
-      " ORDER BY v.close_time DESC, v.start_time DESC, v.run_id LIMIT ?";
+      " u.unit = v.unit WHERE " +
+      filter.sql + place + " ORDER BY v.close_time DESC, v.start_time DESC, v.run_id LIMIT ?";
   TRY(Statement statement, Statement::prepare(*connection_, sql.c_str()));
   filter.bind(statement);
   for (const std::int64_t number : numbers) statement.bind(number);
@@ -340,9 +361,10 @@ Result<std::vector<VisibilityRow>> Reader::list(const VisibilityQuery& query) {
   const std::int64_t close = query.after->close_time ? to_number(*query.after->close_time) : kOpenTime;
   const std::int64_t start = to_number(query.after->start_time);
   const StoredRunId run_id(query.after->run_id);
-  TRY_VOID(list_part(*filter, " AND v.close_time = ? AND v.start_time = ? AND v.run_id > ?", {close, start}, run_id, limit,
-                     rows));
-  TRY_VOID(list_part(*filter, " AND v.close_time = ? AND v.start_time < ?", {close, start}, std::nullopt, limit, rows));
+  TRY_VOID(list_part(*filter, " AND v.close_time = ? AND v.start_time = ? AND v.run_id > ?", {close, start},
+                     run_id, limit, rows));
+  TRY_VOID(list_part(*filter, " AND v.close_time = ? AND v.start_time < ?", {close, start}, std::nullopt,
+                     limit, rows));
   TRY_VOID(list_part(*filter, " AND v.close_time < ?", {close}, std::nullopt, limit, rows));
   return rows;
 }
@@ -358,16 +380,19 @@ Result<std::int64_t> Reader::count(const VisibilityFilter& wanted) {
   return row ? statement.number(0) : 0;
 }
 
-Result<std::vector<ClosedRun>> Reader::closed_before(const std::string& namespace_id, Time time, std::size_t limit) {
+Result<std::vector<ClosedRun>> Reader::closed_before(const std::string& namespace_id, Time time,
+                                                     std::size_t limit) {
   start_clock();
   std::vector<ClosedRun> found;
   TRY(const std::int64_t number, find_namespace(namespace_id));
   if (number == 0) return found;
-  Statement& rows = statements_->closed.bind(number).bind(to_number(time)).bind(static_cast<std::int64_t>(limit));
+  Statement& rows =
+      statements_->closed.bind(number).bind(to_number(time)).bind(static_cast<std::int64_t>(limit));
   for (;;) {
     TRY(const bool row, rows.next());
     if (!row) return found;
-    found.push_back({{namespace_id, static_cast<Kind>(rows.number(0)), std::string(rows.bytes(1))}, read_run_id(rows, 2)});
+    found.push_back({{namespace_id, static_cast<Kind>(rows.number(0)), std::string(rows.bytes(1))},
+                     read_run_id(rows, 2)});
   }
 }
 

@@ -49,8 +49,9 @@ Status create_projection(Vfs& vfs) {
   TRY(auto connection, Connection::open(vfs, Access::kCreate, 1 << 20));
   int reserved = kReservedBytes;
   sqlite3_file_control(connection->handle(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
-  TRY_VOID(connection->run("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=MEMORY;"
-                           "PRAGMA synchronous=FULL; BEGIN IMMEDIATE;"));
+  TRY_VOID(
+      connection->run("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=MEMORY;"
+                      "PRAGMA synchronous=FULL; BEGIN IMMEDIATE;"));
   TRY_VOID(connection->run(kSchema));
   return connection->run("COMMIT; PRAGMA journal_mode=WAL;");
 }
@@ -61,7 +62,9 @@ Status create_projection(Vfs& vfs) {
 namespace {
 
 constexpr std::size_t kUuidText = 36;
-constexpr bool is_dash(std::size_t place) { return place == 8 || place == 13 || place == 18 || place == 23; }
+constexpr bool is_dash(std::size_t place) {
+  return place == 8 || place == 13 || place == 18 || place == 23;
+}
 
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -121,9 +124,13 @@ void put_bytes(std::string& out, std::string_view bytes) {
   out += bytes;
 }
 
-void put_number(std::string& out, std::int64_t number) { out.append(reinterpret_cast<const char*>(&number), sizeof number); }
+void put_number(std::string& out, std::int64_t number) {
+  out.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
 
-std::unexpected<base::Error> bad_list() { return base::fail(Code::kDataLoss, "projection: a list does not fit its row"); }
+std::unexpected<base::Error> bad_list() {
+  return base::fail(Code::kDataLoss, "projection: a list does not fit its row");
+}
 
 // Takes from the front; false when there is not enough.
 bool take_bytes(std::string_view& rest, std::string_view& bytes) {
@@ -183,7 +190,8 @@ Result<std::vector<ReadyTask>> unpack_ready(std::string_view bytes) {
         !take_bytes(bytes, run_id) || !take_number(bytes, task)) {
       return bad_list();
     }
-    tasks.push_back({std::string(queue), static_cast<int>(priority), to_time(time), std::string(run_id), task});
+    tasks.push_back(
+        {std::string(queue), static_cast<int>(priority), to_time(time), std::string(run_id), task});
   }
   return tasks;
 }
@@ -197,8 +205,9 @@ std::string pack_events(const StoredEvent* begin, const StoredEvent* end) {
   return bytes;
 }
 
-Result<bool> unpack_events(std::string_view bytes, std::int64_t first_id, std::int64_t first, std::int64_t last,
-                           std::size_t max_bytes, std::size_t& used, std::vector<StoredEvent>& out) {
+Result<bool> unpack_events(std::string_view bytes, std::int64_t first_id, std::int64_t first,
+                           std::int64_t last, std::size_t max_bytes, std::size_t& used,
+                           std::vector<StoredEvent>& out) {
   for (std::int64_t id = first_id; !bytes.empty(); ++id) {
     std::string_view event;
     if (!take_bytes(bytes, event)) return bad_list();

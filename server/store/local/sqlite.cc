@@ -31,15 +31,18 @@ Result<std::unique_ptr<Connection>> Connection::open(Vfs& vfs, Access access, st
   if (code != SQLITE_OK) return connection->failure("open the projection");
   sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_extended_result_codes(handle, 1);
-  const std::string pragmas = "PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF; PRAGMA cache_spill=OFF;"
-                              "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL; PRAGMA cell_size_check=ON;"
-                              "PRAGMA cache_size=-" + std::to_string(cache_bytes / 1024) + ";" +
-                              (access == Access::kRead ? "PRAGMA query_only=ON;" : "");
+  const std::string pragmas =
+      "PRAGMA temp_store=MEMORY; PRAGMA secure_delete=OFF; PRAGMA cache_spill=OFF;"
+      "PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=NORMAL; PRAGMA cell_size_check=ON;"
+      "PRAGMA cache_size=-" +
+      std::to_string(cache_bytes / 1024) + ";" + (access == Access::kRead ? "PRAGMA query_only=ON;" : "");
   TRY_VOID(connection->run(pragmas.c_str()));
   return connection;
 }
 
-Connection::~Connection() { sqlite3_close_v2(handle_); }
+Connection::~Connection() {
+  sqlite3_close_v2(handle_);
+}
 
 Status Connection::run(const char* sql) {
   if (sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return failure(sql);
@@ -67,7 +70,9 @@ std::unexpected<base::Error> Connection::failure(std::string_view doing) {
   }
 }
 
-std::int64_t Connection::last_row() const { return sqlite3_last_insert_rowid(handle_); }
+std::int64_t Connection::last_row() const {
+  return sqlite3_last_insert_rowid(handle_);
+}
 
 Result<bool> Connection::checkpoint() {
   const int code = sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
@@ -81,14 +86,16 @@ Result<bool> Connection::checkpoint() {
 Result<Statement> Statement::prepare(Connection& connection, const char* sql) {
   Statement statement;
   statement.connection_ = &connection;
-  if (sqlite3_prepare_v3(connection.handle(), sql, -1, SQLITE_PREPARE_PERSISTENT, &statement.handle_, nullptr) !=
-      SQLITE_OK) {
+  if (sqlite3_prepare_v3(connection.handle(), sql, -1, SQLITE_PREPARE_PERSISTENT, &statement.handle_,
+                         nullptr) != SQLITE_OK) {
     return connection.failure(sql);
   }
   return statement;
 }
 
-Statement::~Statement() { sqlite3_finalize(handle_); }
+Statement::~Statement() {
+  sqlite3_finalize(handle_);
+}
 Statement::Statement(Statement&& other) noexcept
     : connection_(other.connection_), handle_(std::exchange(other.handle_, nullptr)), bound_(other.bound_) {}
 Statement& Statement::operator=(Statement&& other) noexcept {
@@ -103,11 +110,13 @@ Statement& Statement::bind(std::int64_t value) {
   return *this;
 }
 Statement& Statement::bind_text(std::string_view text) {
-  CHECK(sqlite3_bind_text64(handle_, ++bound_, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8) == SQLITE_OK);
+  CHECK(sqlite3_bind_text64(handle_, ++bound_, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8) ==
+        SQLITE_OK);
   return *this;
 }
 Statement& Statement::bind_blob(std::string_view bytes) {
-  CHECK(sqlite3_bind_blob64(handle_, ++bound_, bytes.empty() ? "" : bytes.data(), bytes.size(), SQLITE_STATIC) == SQLITE_OK);
+  CHECK(sqlite3_bind_blob64(handle_, ++bound_, bytes.empty() ? "" : bytes.data(), bytes.size(),
+                            SQLITE_STATIC) == SQLITE_OK);
   return *this;
 }
 Statement& Statement::bind_null() {
@@ -138,9 +147,15 @@ void Statement::reset() {
   bound_ = 0;
 }
 
-std::int64_t Statement::number(int column) const { return sqlite3_column_int64(handle_, column); }
-bool Statement::is_null(int column) const { return sqlite3_column_type(handle_, column) == SQLITE_NULL; }
-bool Statement::is_text(int column) const { return sqlite3_column_type(handle_, column) == SQLITE_TEXT; }
+std::int64_t Statement::number(int column) const {
+  return sqlite3_column_int64(handle_, column);
+}
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(handle_, column) == SQLITE_NULL;
+}
+bool Statement::is_text(int column) const {
+  return sqlite3_column_type(handle_, column) == SQLITE_TEXT;
+}
 std::string_view Statement::bytes(int column) const {
   const void* place = sqlite3_column_blob(handle_, column);
   if (place == nullptr) return {};

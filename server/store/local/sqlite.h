@@ -61,7 +61,9 @@ class Statement {
   Statement& bind_text(std::string_view text);
   Statement& bind_blob(std::string_view bytes);
   Statement& bind_null();
-  Statement& bind_optional(const std::optional<std::int64_t>& value) { return value ? bind(*value) : bind_null(); }
+  Statement& bind_optional(const std::optional<std::int64_t>& value) {
+    return value ? bind(*value) : bind_null();
+  }
 
   // Runs to the end and resets.
   base::Status run();

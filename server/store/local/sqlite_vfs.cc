@@ -42,7 +42,8 @@ enum class Role : std::uint8_t { kDatabase, kWal, kJournal };
 }  // namespace
 
 struct Vfs::Shared {
-  Shared(base::Disk& d, std::string dir, std::string db) : disk(d), directory(std::move(dir)), database(std::move(db)) {
+  Shared(base::Disk& d, std::string dir, std::string db)
+      : disk(d), directory(std::move(dir)), database(std::move(db)) {
     sqlite3_initialize();
     mutex = sqlite3_mutex_alloc(SQLITE_MUTEX_FAST);
   }
@@ -126,7 +127,9 @@ class OpenFile {
       return SQLITE_IOERR_SHORT_READ;
     }
     if (size != kPageBytes) return SQLITE_OK;
-    return role_ == Role::kDatabase ? check_page(out, offset) : role_ == Role::kWal ? check_frame(out, offset) : SQLITE_OK;
+    return role_ == Role::kDatabase ? check_page(out, offset)
+           : role_ == Role::kWal    ? check_frame(out, offset)
+                                    : SQLITE_OK;
   }
 
   int write(const char* bytes, std::size_t size, std::uint64_t offset) {
@@ -144,7 +147,8 @@ class OpenFile {
 
   int truncate(std::uint64_t size) {
     buffer_.clear();
-    if (const Status status = file_->truncate(size); !status) return shared_.failed(status.error(), SQLITE_IOERR_TRUNCATE);
+    if (const Status status = file_->truncate(size); !status)
+      return shared_.failed(status.error(), SQLITE_IOERR_TRUNCATE);
     if (role_ == Role::kWal) {
       shared_.wal_size = size;
       if (size == 0) {
@@ -176,7 +180,8 @@ class OpenFile {
     const bool exclusive = (flags & SQLITE_SHM_EXCLUSIVE) != 0;
     for (int i = first; i < first + count; ++i) {
       Shared::ShmLock& slot = shared_.locks[static_cast<std::size_t>(i)];
-      if ((flags & SQLITE_SHM_UNLOCK) == 0 && (slot.exclusive || (exclusive && slot.shared > 0))) return SQLITE_BUSY;
+      if ((flags & SQLITE_SHM_UNLOCK) == 0 && (slot.exclusive || (exclusive && slot.shared > 0)))
+        return SQLITE_BUSY;
     }
     for (int i = first; i < first + count; ++i) {
       Shared::ShmLock& slot = shared_.locks[static_cast<std::size_t>(i)];
@@ -212,15 +217,16 @@ class OpenFile {
     std::uint64_t sum;
     std::memcpy(&sum, page + kPageBytes - kReservedBytes, sizeof sum);
     if (sum == page_checksum(page, offset)) return SQLITE_OK;
-    return shared_.damaged(path_ + ": damaged page " + std::to_string(offset / kPageBytes + 1) + " at offset " +
-                           std::to_string(offset));
+    return shared_.damaged(path_ + ": damaged page " + std::to_string(offset / kPageBytes + 1) +
+                           " at offset " + std::to_string(offset));
   }
 
   int check_frame(const char* page, std::uint64_t offset) {
     const std::uint64_t number = (offset - kWalHeaderBytes) / kFrameBytes;
     {
       Lock lock(shared_.mutex);
-      if (number < shared_.frames.size() && shared_.frames[number].page == checksum_frame_page({page, kPageBytes}, number)) {
+      if (number < shared_.frames.size() &&
+          shared_.frames[number].page == checksum_frame_page({page, kPageBytes}, number)) {
         return SQLITE_OK;
       }
     }
@@ -245,7 +251,8 @@ class OpenFile {
       frame_header_.assign(bytes, size);
       return SQLITE_OK;
     }
-    if (size != kPageBytes || (offset - kWalHeaderBytes) % kFrameBytes != kFrameHeaderBytes) return SQLITE_IOERR_WRITE;
+    if (size != kPageBytes || (offset - kWalHeaderBytes) % kFrameBytes != kFrameHeaderBytes)
+      return SQLITE_IOERR_WRITE;
     const std::uint64_t number = (offset - kWalHeaderBytes) / kFrameBytes;
     const Frame frame = checksum_frame(frame_header_, {bytes, size}, number);
     {
@@ -262,7 +269,8 @@ class OpenFile {
     if (const int code = flush(); code != SQLITE_OK) return code;
     if (shared_.mark.state == WalMark::State::kCopying) {
       shared_.mark.state = WalMark::State::kReuse;  // of the frames claimed
-      if (const Status status = shared_.put_mark(); !status) return shared_.failed(status.error(), SQLITE_IOERR_WRITE);
+      if (const Status status = shared_.put_mark(); !status)
+        return shared_.failed(status.error(), SQLITE_IOERR_WRITE);
     }
     shared_.wal_header = bytes;
     {
@@ -279,7 +287,8 @@ class OpenFile {
       shared_.wal_size = std::max<std::uint64_t>(shared_.wal_size, buffer_offset_ + buffer_.size());
     } else {  // no room: a checkpoint must not claim frames that are not there
       Lock lock(shared_.mutex);
-      const std::uint64_t first = (buffer_offset_ - std::min<std::uint64_t>(buffer_offset_, kWalHeaderBytes)) / kFrameBytes;
+      const std::uint64_t first =
+          (buffer_offset_ - std::min<std::uint64_t>(buffer_offset_, kWalHeaderBytes)) / kFrameBytes;
       if (shared_.frames.size() > first) shared_.frames.resize(first);
     }
     buffer_.clear();
@@ -301,38 +310,48 @@ struct FileSlot {
   OpenFile* file;
 };
 
-OpenFile& file_of(sqlite3_file* slot) { return *reinterpret_cast<FileSlot*>(slot)->file; }
-Shared& shared_of(sqlite3_vfs* vfs) { return *static_cast<Shared*>(vfs->pAppData); }
+OpenFile& file_of(sqlite3_file* slot) {
+  return *reinterpret_cast<FileSlot*>(slot)->file;
+}
+Shared& shared_of(sqlite3_vfs* vfs) {
+  return *static_cast<Shared*>(vfs->pAppData);
+}
 
 const sqlite3_io_methods kMethods = {
     .iVersion = 2,
-    .xClose = [](sqlite3_file* slot) {
-      delete reinterpret_cast<FileSlot*>(slot)->file;
-      return SQLITE_OK;
-    },
-    .xRead = [](sqlite3_file* slot, void* out, int size, sqlite3_int64 offset) {
-      return file_of(slot).read(static_cast<char*>(out), static_cast<std::size_t>(size), static_cast<std::uint64_t>(offset));
-    },
-    .xWrite = [](sqlite3_file* slot, const void* bytes, int size, sqlite3_int64 offset) {
-      return file_of(slot).write(static_cast<const char*>(bytes), static_cast<std::size_t>(size),
-                                 static_cast<std::uint64_t>(offset));
-    },
-    .xTruncate = [](sqlite3_file* slot, sqlite3_int64 size) { return file_of(slot).truncate(static_cast<std::uint64_t>(size)); },
+    .xClose =
+        [](sqlite3_file* slot) {
+          delete reinterpret_cast<FileSlot*>(slot)->file;
+          return SQLITE_OK;
+        },
+    .xRead =
+        [](sqlite3_file* slot, void* out, int size, sqlite3_int64 offset) {
+          return file_of(slot).read(static_cast<char*>(out), static_cast<std::size_t>(size),
+                                    static_cast<std::uint64_t>(offset));
+        },
+    .xWrite =
+        [](sqlite3_file* slot, const void* bytes, int size, sqlite3_int64 offset) {
+          return file_of(slot).write(static_cast<const char*>(bytes), static_cast<std::size_t>(size),
+                                     static_cast<std::uint64_t>(offset));
+        },
+    .xTruncate = [](sqlite3_file* slot,
+                    sqlite3_int64 size) { return file_of(slot).truncate(static_cast<std::uint64_t>(size)); },
     .xSync = [](sqlite3_file* slot, int) { return file_of(slot).sync(); },
     .xFileSize = [](sqlite3_file* slot, sqlite3_int64* size) { return file_of(slot).size(size); },
     .xLock = [](sqlite3_file*, int) { return SQLITE_OK; },
     .xUnlock = [](sqlite3_file*, int) { return SQLITE_OK; },
-    .xCheckReservedLock = [](sqlite3_file*, int* reserved) {
-      *reserved = 0;
-      return SQLITE_OK;
-    },
+    .xCheckReservedLock =
+        [](sqlite3_file*, int* reserved) {
+          *reserved = 0;
+          return SQLITE_OK;
+        },
     .xFileControl = [](sqlite3_file*, int, void*) { return SQLITE_NOTFOUND; },
     .xSectorSize = [](sqlite3_file*) { return static_cast<int>(kPageBytes); },
     .xDeviceCharacteristics = [](sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; },
-    .xShmMap = [](sqlite3_file* slot, int region, int size, int extend, void volatile** out) {
-      return file_of(slot).shm_map(region, size, extend != 0, out);
-    },
-    .xShmLock = [](sqlite3_file* slot, int first, int count, int flags) { return file_of(slot).shm_lock(first, count, flags); },
+    .xShmMap = [](sqlite3_file* slot, int region, int size, int extend,
+                  void volatile** out) { return file_of(slot).shm_map(region, size, extend != 0, out); },
+    .xShmLock = [](sqlite3_file* slot, int first, int count,
+                   int flags) { return file_of(slot).shm_lock(first, count, flags); },
     .xShmBarrier = [](sqlite3_file* slot) { file_of(slot).barrier(); },
     .xShmUnmap = [](sqlite3_file*, int) { return SQLITE_OK; },
 };
@@ -342,7 +361,8 @@ int open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* slot, int flags,
   Role role = Role::kJournal;
   if ((flags & SQLITE_OPEN_MAIN_DB) != 0) role = Role::kDatabase;
   if ((flags & SQLITE_OPEN_WAL) != 0) role = Role::kWal;
-  if (name == nullptr || (role == Role::kJournal && (flags & SQLITE_OPEN_MAIN_JOURNAL) == 0)) return SQLITE_CANTOPEN;
+  if (name == nullptr || (role == Role::kJournal && (flags & SQLITE_OPEN_MAIN_JOURNAL) == 0))
+    return SQLITE_CANTOPEN;
   Shared& shared = shared_of(vfs);
   if (role == Role::kWal && !shared.disk.exists(name)) shared.wal_created = true;
   auto file = shared.disk.open(
@@ -360,7 +380,8 @@ int delete_file(sqlite3_vfs* vfs, const char* name, int sync_directory) {
   if (!removed && removed.error().code == Code::kNotFound) return SQLITE_IOERR_DELETE_NOENT;
   if (!removed) return shared.failed(removed.error(), SQLITE_IOERR_DELETE);
   if (sync_directory != 0) {
-    if (const Status synced = shared.disk.sync_directory(shared.directory); !synced) return shared.failed_sync(synced.error());
+    if (const Status synced = shared.disk.sync_directory(shared.directory); !synced)
+      return shared.failed_sync(synced.error());
   }
   return SQLITE_OK;
 }
@@ -433,9 +454,15 @@ Vfs::Vfs(std::shared_ptr<Shared> shared)
     : shared_(std::move(shared)), registration_(std::make_unique<Registration>(*shared_)) {}
 Vfs::~Vfs() = default;
 
-const std::string& Vfs::name() const { return registration_->name; }
-std::string Vfs::path() const { return shared_->path(); }
-std::uint64_t Vfs::wal_bytes() const { return shared_->wal_size; }
+const std::string& Vfs::name() const {
+  return registration_->name;
+}
+std::string Vfs::path() const {
+  return shared_->path();
+}
+std::uint64_t Vfs::wal_bytes() const {
+  return shared_->wal_size;
+}
 
 Status Vfs::begin_checkpoint() {
   if (shared_->broken) return base::fail(Code::kUnavailable, "a sync of the projection has failed");

@@ -25,7 +25,8 @@ class Vfs {
  public:
   // `directory`/`database` is the file; the mark is beside it. Reads and checks the mark against the WAL that is there:
   // DATA_LOSS when frames it claims are damaged or missing.
-  static base::Result<std::unique_ptr<Vfs>> open(base::Disk& disk, std::string directory, std::string database);
+  static base::Result<std::unique_ptr<Vfs>> open(base::Disk& disk, std::string directory,
+                                                 std::string database);
   ~Vfs();
   Vfs(const Vfs&) = delete;
   Vfs& operator=(const Vfs&) = delete;

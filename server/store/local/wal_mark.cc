@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::string_view kMagic = "PERDMARK";
 
-void put(std::string& bytes, std::uint64_t value) { bytes.append(reinterpret_cast<const char*>(&value), sizeof value); }
+void put(std::string& bytes, std::uint64_t value) {
+  bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
 
 std::uint64_t get(std::string_view bytes, std::size_t offset) {
   std::uint64_t value;
@@ -53,7 +55,8 @@ base::Result<WalMark> read_mark(base::Disk& disk, const std::string& path) {
   constexpr std::size_t kFixed = 8 + 8 + kWalHeaderBytes + 8;
   if (bytes.size() < kFixed + 8 || !bytes.starts_with(kMagic)) return damaged(path, 0, "damaged mark");
   const std::size_t count = (bytes.size() - kFixed - 8) / 8;
-  if (get(bytes, bytes.size() - 8) != XXH3_64bits(bytes.data(), bytes.size() - 8) || get(bytes, kFixed - 8) != count) {
+  if (get(bytes, bytes.size() - 8) != XXH3_64bits(bytes.data(), bytes.size() - 8) ||
+      get(bytes, kFixed - 8) != count) {
     return damaged(path, bytes.size() - 8, "damaged mark, checksum");
   }
   WalMark mark;
@@ -73,11 +76,13 @@ base::Result<WalContent> recover_wal(base::Disk& disk, const std::string& path, 
   if (size == 0) return content;
   TRY(content.header, file->read(0, kWalHeaderBytes));
   content.header.resize(kWalHeaderBytes);
-  TRY_VOID(file->write(0, std::string_view(content.header).substr(0, std::min<std::uint64_t>(size, kWalHeaderBytes))));
+  TRY_VOID(file->write(
+      0, std::string_view(content.header).substr(0, std::min<std::uint64_t>(size, kWalHeaderBytes))));
 
   const bool must_match = mark.state == WalMark::State::kCopying ||
                           (mark.state == WalMark::State::kReuse && content.header == mark.header);
-  if (must_match && content.header != mark.header) return damaged(path, 0, "damaged header of the write-ahead log");
+  if (must_match && content.header != mark.header)
+    return damaged(path, 0, "damaged header of the write-ahead log");
   for (std::uint64_t offset = kWalHeaderBytes; offset + frame_bytes <= size; offset += frame_bytes) {
     TRY(const std::string bytes, file->read(offset, frame_bytes));
     TRY_VOID(file->write(offset, bytes));
@@ -88,7 +93,8 @@ base::Result<WalContent> recover_wal(base::Disk& disk, const std::string& path, 
     }
     content.frames.push_back(frame);
   }
-  if (must_match && content.frames.size() < mark.frames.size()) return damaged(path, size, "write-ahead log cut short");
+  if (must_match && content.frames.size() < mark.frames.size())
+    return damaged(path, size, "write-ahead log cut short");
   TRY_VOID(file->sync());
   return content;
 }

@@ -16,8 +16,8 @@ inline constexpr std::size_t kWalHeaderBytes = 32;
 inline constexpr std::size_t kFrameHeaderBytes = 24;
 
 struct Frame {
-  std::uint64_t page = 0;    // checksum of the page
-  std::uint64_t whole = 0;   // of frame header and page
+  std::uint64_t page = 0;   // checksum of the page
+  std::uint64_t whole = 0;  // of frame header and page
 };
 
 Frame checksum_frame(std::string_view header, std::string_view page, std::uint64_t number);
@@ -37,12 +37,13 @@ struct WalMark {
 base::Result<WalMark> read_mark(base::Disk& disk, const std::string& path);
 
 struct WalContent {
-  std::string header;          // empty: no WAL
-  std::vector<Frame> frames;   // of every frame that is physically there
+  std::string header;         // empty: no WAL
+  std::vector<Frame> frames;  // of every frame that is physically there
 };
 
 // Reads the WAL, makes what is there durable (rule E9: it may be only in the page cache), and checks it against the mark.
 // DATA_LOSS names file and offset.
-base::Result<WalContent> recover_wal(base::Disk& disk, const std::string& path, const WalMark& mark, std::size_t page_bytes);
+base::Result<WalContent> recover_wal(base::Disk& disk, const std::string& path, const WalMark& mark,
+                                     std::size_t page_bytes);
 
 }  // namespace perdure::store::local

@@ -37,7 +37,8 @@ void MemoryContent::remove_visibility(const std::string& namespace_id, const std
 
 void MemoryContent::remove_visibility_of(const std::string& namespace_id, const std::string& workflow_id) {
   std::vector<std::string> runs;
-  for (auto row = visibility.lower_bound({namespace_id, ""}); row != visibility.end() && row->first.first == namespace_id; ++row) {
+  for (auto row = visibility.lower_bound({namespace_id, ""});
+       row != visibility.end() && row->first.first == namespace_id; ++row) {
     if (row->second.workflow_id == workflow_id) runs.push_back(row->first.second);
   }
   for (const std::string& run_id : runs) remove_visibility(namespace_id, run_id);
@@ -53,7 +54,9 @@ void MemoryContent::wipe(const UnitKey& key) {
 }
 
 void MemoryContent::update_unit(const UnitUpdate& update) {
-  if (const auto stored = units.find(update.key); stored != units.end() && update.position < stored->second.position) return;
+  if (const auto stored = units.find(update.key);
+      stored != units.end() && update.position < stored->second.position)
+    return;
   Unit& unit = units[update.key];
   const bool append_records = update.position > unit.position;  // otherwise they are stored already
   if (update.wiped && append_records) wipe(update.key);
@@ -84,7 +87,8 @@ void MemoryContent::update_unit(const UnitUpdate& update) {
 }
 
 Status MemoryContent::project(const Projection& projection) {
-  if (projection.position > last) return base::fail(base::Code::kInvalidArgument, "projection of a group that is not durable");
+  if (projection.position > last)
+    return base::fail(base::Code::kInvalidArgument, "projection of a group that is not durable");
   for (const UnitUpdate& update : projection.units) update_unit(update);
   for (const CatalogEntry& entry : projection.catalog) {
     if (entry.value.empty()) {
@@ -99,7 +103,8 @@ Status MemoryContent::project(const Projection& projection) {
 }
 
 Status MemoryContent::project_visibility(const VisibilityFlush& flush) {
-  if (flush.position > last) return base::fail(base::Code::kInvalidArgument, "visibility of a group that is not durable");
+  if (flush.position > last)
+    return base::fail(base::Code::kInvalidArgument, "visibility of a group that is not durable");
   for (const VisibilityRow& row : flush.rows) {
     if (row.deleted && row.run_id.empty()) {
       remove_visibility_of(row.namespace_id, row.workflow_id);
@@ -124,7 +129,8 @@ std::vector<WakeEntry> MemoryContent::scan_wake(Time until, const std::optional<
   return found;
 }
 
-std::vector<ReadyEntry> MemoryContent::scan_ready(const std::string& queue, const std::optional<ReadyEntry>& after,
+std::vector<ReadyEntry> MemoryContent::scan_ready(const std::string& queue,
+                                                  const std::optional<ReadyEntry>& after,
                                                   std::size_t limit) const {
   std::vector<ReadyEntry> found;
   auto of_queue = ready.find(queue);
@@ -177,8 +183,9 @@ std::vector<ClosedRun> MemoryContent::list_closed_before(const std::string& name
   return found;
 }
 
-std::vector<StoredEvent> MemoryContent::read_events(const UnitKey& key, const std::string& run_id, std::int64_t first,
-                                                    std::int64_t last_id, std::size_t max_bytes) const {
+std::vector<StoredEvent> MemoryContent::read_events(const UnitKey& key, const std::string& run_id,
+                                                    std::int64_t first, std::int64_t last_id,
+                                                    std::size_t max_bytes) const {
   std::vector<StoredEvent> found;
   auto unit = units.find(key);
   if (unit == units.end()) return found;

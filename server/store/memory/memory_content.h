@@ -17,8 +17,8 @@ struct MemoryContent {
     std::map<std::int64_t, StoredEvent> events;
   };
   struct Unit {
-    std::string head;                      // empty: none
-    std::string quarantine;                // empty: not quarantined
+    std::string head;        // empty: none
+    std::string quarantine;  // empty: not quarantined
     GroupNumber position = 0;
     Time wake = base::kNever;
     std::vector<ReadyTask> ready;
@@ -34,12 +34,13 @@ struct MemoryContent {
     }
   };
 
-  GroupNumber last = 0;                    // of the stream
+  GroupNumber last = 0;                       // of the stream
   std::map<GroupNumber, std::string> groups;  // above the cursor
   GroupNumber cursor = 0, visibility_cursor = 0;
   std::map<UnitKey, Unit> units;
   std::set<std::pair<Time, UnitKey>> wakes;
-  std::map<std::string, std::set<std::tuple<int, Time, UnitKey, std::string, std::int64_t>>> ready;  // by queue
+  // by queue
+  std::map<std::string, std::set<std::tuple<int, Time, UnitKey, std::string, std::int64_t>>> ready;
   std::map<std::string, std::string> catalog;
   std::map<std::pair<std::string, std::string>, VisibilityRow> visibility;  // by (namespace, run id)
   std::map<std::string, std::map<ListOrder, const VisibilityRow*>> listed;  // by namespace
@@ -47,12 +48,14 @@ struct MemoryContent {
   Status project(const Projection& projection);
   Status project_visibility(const VisibilityFlush& flush);
 
-  std::vector<WakeEntry> scan_wake(Time until, const std::optional<WakeEntry>& after, std::size_t limit) const;
+  std::vector<WakeEntry> scan_wake(Time until, const std::optional<WakeEntry>& after,
+                                   std::size_t limit) const;
   std::vector<ReadyEntry> scan_ready(const std::string& queue, const std::optional<ReadyEntry>& after,
                                      std::size_t limit) const;
   std::vector<VisibilityRow> list(const VisibilityQuery& query) const;
   std::int64_t count(const VisibilityFilter& filter) const;
-  std::vector<ClosedRun> list_closed_before(const std::string& namespace_id, Time time, std::size_t limit) const;
+  std::vector<ClosedRun> list_closed_before(const std::string& namespace_id, Time time,
+                                            std::size_t limit) const;
   std::vector<StoredEvent> read_events(const UnitKey& key, const std::string& run_id, std::int64_t first,
                                        std::int64_t last, std::size_t max_bytes) const;
 

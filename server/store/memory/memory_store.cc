@@ -8,7 +8,9 @@
 
 namespace perdure::store {
 
-std::shared_ptr<MemoryContent> make_memory_content() { return std::make_shared<MemoryContent>(); }
+std::shared_ptr<MemoryContent> make_memory_content() {
+  return std::make_shared<MemoryContent>();
+}
 
 // Shared with the queued operations, so that they find their store even when the MemoryStore is gone.
 struct MemoryStore::Open {
@@ -69,11 +71,17 @@ struct MemoryStore::Open {
 
 MemoryStore::MemoryStore(base::Executor& executor, std::shared_ptr<MemoryContent> content)
     : executor_(executor), open_(std::make_shared<Open>(std::move(content))) {}
-MemoryStore::~MemoryStore() { close(); }
+MemoryStore::~MemoryStore() {
+  close();
+}
 
-std::shared_ptr<MemoryContent> MemoryStore::content() const { return open_->content; }
+std::shared_ptr<MemoryContent> MemoryStore::content() const {
+  return open_->content;
+}
 
-void MemoryStore::hold_appends() { open_->holding = true; }
+void MemoryStore::hold_appends() {
+  open_->holding = true;
+}
 
 void MemoryStore::release_appends() {
   open_->holding = false;
@@ -126,14 +134,18 @@ void MemoryStore::project_visibility(VisibilityFlush flush, Done<void> done) {
   });
 }
 
-GroupNumber MemoryStore::cursor() const { return open_->cursor; }
-GroupNumber MemoryStore::visibility_cursor() const { return open_->visibility_cursor; }
+GroupNumber MemoryStore::cursor() const {
+  return open_->cursor;
+}
+GroupNumber MemoryStore::visibility_cursor() const {
+  return open_->visibility_cursor;
+}
 
 void MemoryStore::read_head(UnitKey key, Done<std::optional<StoredHead>> done) {
   run(std::move(done), [key = std::move(key)](Open& open) -> Result<std::optional<StoredHead>> {
     auto unit = open.content->units.find(key);
-    if (unit == open.content->units.end() ||
-        (unit->second.head.empty() && unit->second.quarantine.empty())) return std::nullopt;
+    if (unit == open.content->units.end() || (unit->second.head.empty() && unit->second.quarantine.empty()))
+      return std::nullopt;
     return StoredHead{unit->second.head, unit->second.quarantine, unit->second.position};
   });
 }
@@ -156,7 +168,9 @@ void MemoryStore::read_events(UnitKey key, std::string run_id, std::int64_t firs
   });
 }
 
-Result<std::map<std::string, std::string>> MemoryStore::read_catalog() { return open_->content->catalog; }
+Result<std::map<std::string, std::string>> MemoryStore::read_catalog() {
+  return open_->content->catalog;
+}
 
 Result<std::uint64_t> MemoryStore::count_quarantined() {
   std::uint64_t count = 0;
@@ -185,9 +199,8 @@ void MemoryStore::list(VisibilityQuery query, Done<std::vector<VisibilityRow>> d
 }
 
 void MemoryStore::count(VisibilityFilter filter, Done<std::int64_t> done) {
-  run(std::move(done), [filter = std::move(filter)](Open& open) {
-    return Result<std::int64_t>(open.content->count(filter));
-  });
+  run(std::move(done),
+      [filter = std::move(filter)](Open& open) { return Result<std::int64_t>(open.content->count(filter)); });
 }
 
 void MemoryStore::list_closed_before(std::string namespace_id, Time time, std::size_t limit,
@@ -201,6 +214,8 @@ Statistics MemoryStore::statistics() const {
   return {open_->fsyncs, open_->bytes, open_->groups, open_->unprojected, false};
 }
 
-void MemoryStore::close() { open_->closed = true; }
+void MemoryStore::close() {
+  open_->closed = true;
+}
 
 }  // namespace perdure::store

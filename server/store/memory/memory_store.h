@@ -20,7 +20,8 @@ std::shared_ptr<MemoryContent> make_memory_content();
 class MemoryStore : public Store {
  public:
   // Operations and callbacks run on `executor`, each as a task of its own.
-  explicit MemoryStore(base::Executor& executor, std::shared_ptr<MemoryContent> content = make_memory_content());
+  explicit MemoryStore(base::Executor& executor,
+                       std::shared_ptr<MemoryContent> content = make_memory_content());
   ~MemoryStore() override;
 
   // What a test reopens from. Only while nothing is queued.
@@ -41,11 +42,12 @@ class MemoryStore : public Store {
   GroupNumber visibility_cursor() const override;
   void read_head(UnitKey key, Done<std::optional<StoredHead>> done) override;
   void read_run(UnitKey key, std::string run_id, Done<std::optional<StoredRun>> done) override;
-  void read_events(UnitKey key, std::string run_id, std::int64_t first, std::int64_t last, std::size_t max_bytes,
-                   Done<std::vector<StoredEvent>> done) override;
+  void read_events(UnitKey key, std::string run_id, std::int64_t first, std::int64_t last,
+                   std::size_t max_bytes, Done<std::vector<StoredEvent>> done) override;
   Result<std::map<std::string, std::string>> read_catalog() override;
   Result<std::uint64_t> count_quarantined() override;
-  void scan_wake(Time until, std::optional<WakeEntry> after, std::size_t limit, Done<std::vector<WakeEntry>> done) override;
+  void scan_wake(Time until, std::optional<WakeEntry> after, std::size_t limit,
+                 Done<std::vector<WakeEntry>> done) override;
   void scan_ready(std::string queue, std::optional<ReadyEntry> after, std::size_t limit,
                   Done<std::vector<ReadyEntry>> done) override;
   void list(VisibilityQuery query, Done<std::vector<VisibilityRow>> done) override;

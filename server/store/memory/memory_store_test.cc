@@ -45,7 +45,8 @@ TEST_F(MemoryStoreTest, ReplaysGroupsAboveTheCursor) {
   EXPECT_EQ(reopened.replay([&](GroupNumber n, std::string_view bytes) {
     EXPECT_EQ(std::to_string(n), bytes);
     seen.emplace_back(bytes);
-  }), GroupNumber{3});
+  }),
+            GroupNumber{3});
   EXPECT_EQ(seen, std::vector<std::string>{"3"});
 }
 

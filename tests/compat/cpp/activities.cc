@@ -176,12 +176,15 @@ void activity_fails(Trial& trial) {
   check(cause.type() == "Hopeless" && cause.non_retryable(), "as it was thrown");
   check_equal(detail::decode<int>(cause.options().details.at(0)), 42);
   check_equal(std::string(as<ApplicationFailure>(cause.cause()).what()), "the reason");
-  check_equal(event.activity_task_failed_event_attributes().retry_state(), enums::RETRY_STATE_NON_RETRYABLE_FAILURE);
+  check_equal(event.activity_task_failed_event_attributes().retry_state(),
+              enums::RETRY_STATE_NON_RETRYABLE_FAILURE);
 }
 
 inline constexpr Activity<void(ActivityContext&)> idle_body{"idle"};
 
-void endless(ActivityContext& context) { context.sleep_for(1h); }  // until the worker shuts down
+void endless(ActivityContext& context) {
+  context.sleep_for(1h);
+}  // until the worker shuts down
 
 void timeout_start_to_close(Trial& trial) {
   const auto worker = trial.worker();

@@ -74,7 +74,8 @@ struct HistoryPattern::Reader {
   }
 };
 
-HistoryPattern::HistoryPattern(const std::string& text, const std::map<std::string, std::string>& short_names) {
+HistoryPattern::HistoryPattern(const std::string& text,
+                               const std::map<std::string, std::string>& short_names) {
   Reader reader{split(text, ' '), short_names};
   root_ = reader.read(false, nullptr);
 }

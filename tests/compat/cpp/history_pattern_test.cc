@@ -8,7 +8,9 @@ namespace {
 const std::map<std::string, std::string> kShort{{"wt", "A B C"}};
 using Types = std::vector<std::string>;
 
-bool matches(const std::string& pattern, const Types& types) { return HistoryPattern(pattern, kShort).matches(types); }
+bool matches(const std::string& pattern, const Types& types) {
+  return HistoryPattern(pattern, kShort).matches(types);
+}
 
 TEST(HistoryPattern, sequences_and_short_names) {
   EXPECT_TRUE(matches("start wt done", {"start", "A", "B", "C", "done"}));

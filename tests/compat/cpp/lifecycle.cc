@@ -27,7 +27,9 @@ Task<> refuses(Context) {
   co_return;
 }
 
-Task<> starts_canceled(Context ctx) { co_await ctx.sleep(1h); }
+Task<> starts_canceled(Context ctx) {
+  co_await ctx.sleep(1h);
+}
 
 Task<std::string> cleans_up(Context ctx) {
   auto outcome = co_await attempt(ctx.sleep(1h));
@@ -62,7 +64,9 @@ Task<std::string> changes_memo(Context ctx) {
   co_return before;
 }
 
-Task<Bytes> echoes(Context ctx, Bytes data) { co_return co_await ctx.execute<&turn>(kWork, data); }
+Task<Bytes> echoes(Context ctx, Bytes data) {
+  co_return co_await ctx.execute<&turn>(kWork, data);
+}
 
 Task<std::string> guarded(Context ctx) {
   const bool second = ctx.patched("second-version");
@@ -71,8 +75,8 @@ Task<std::string> guarded(Context ctx) {
 }
 
 void add_lifecycle_workflows(const Registry& to) {
-  to.add<&sleeps, &refuses, &starts_canceled, &cleans_up, &cancels_other, &fails_once, &chain, &ticks, &changes_memo, &echoes,
-         &guarded>();
+  to.add<&sleeps, &refuses, &starts_canceled, &cleans_up, &cancels_other, &fails_once, &chain, &ticks,
+         &changes_memo, &echoes, &guarded>();
 }
 
 namespace {
@@ -243,7 +247,8 @@ void cron(Trial& trial) {
   auto first = trial.start_with<&ticks>(options);
   std::string run_id = first.run_id();
   for (const char* result : {"1", "2"}) {
-    const auto events = trial.wait_for(trial.client().handle(first.id(), run_id), "WorkflowExecutionCompleted");
+    const auto events =
+        trial.wait_for(trial.client().handle(first.id(), run_id), "WorkflowExecutionCompleted");
     const auto& completed = events.back().workflow_execution_completed_event_attributes();
     check_equal(completed.result().payloads(0).data(), result);
     run_id = completed.new_execution_run_id();
@@ -305,7 +310,8 @@ void list_and_count(Trial& trial) {
     service::CountWorkflowExecutionsRequest count;
     count.set_query(query);
     const auto listed = trial.call<service::ListWorkflowExecutionsResponse>("ListWorkflowExecutions", list);
-    const auto counted = trial.call<service::CountWorkflowExecutionsResponse>("CountWorkflowExecutions", count);
+    const auto counted =
+        trial.call<service::CountWorkflowExecutionsResponse>("CountWorkflowExecutions", count);
     const auto& found = listed.executions();
     if (alone && (found.size() != 1 || counted.count() != 1)) return false;
     return std::any_of(found.begin(), found.end(), [&](const auto& one) {
@@ -318,8 +324,9 @@ void list_and_count(Trial& trial) {
   handle.signal<&Collects::put>("end");
   (void)handle.result();
   eventually([&] { return shows(query, enums::WORKFLOW_EXECUTION_STATUS_COMPLETED, true); });
-  eventually(
-      [&] { return shows("ExecutionStatus = 'Completed'", enums::WORKFLOW_EXECUTION_STATUS_COMPLETED, false); });
+  eventually([&] {
+    return shows("ExecutionStatus = 'Completed'", enums::WORKFLOW_EXECUTION_STATUS_COMPLETED, false);
+  });
 }
 
 void patched(Trial& trial) {

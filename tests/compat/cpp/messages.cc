@@ -87,7 +87,8 @@ void timers_scenario(Trial& trial) {
     const auto& start = event.timer_started_event_attributes();
     if (type_of(event) == "TimerStarted")
       started[start.timer_id()] = start.start_to_fire_timeout().nanos() / 1'000'000;
-    if (type_of(event) == "TimerFired") order.push_back(started[event.timer_fired_event_attributes().timer_id()]);
+    if (type_of(event) == "TimerFired")
+      order.push_back(started[event.timer_fired_event_attributes().timer_id()]);
   }
   check_equal(order, std::vector<std::int64_t>{100, 500, 900});
 }
@@ -121,7 +122,8 @@ void signal_after(Trial& trial) {
   auto handle = trial.start<Collects>(0);
   check_equal(handle.result(), Strings{});
   const auto error = raises<WorkflowNotFound>([&] { handle.signal<&Collects::put>("late"); });
-  check(std::string(error.what()).find("workflow execution already completed") != std::string::npos, error.what());
+  check(std::string(error.what()).find("workflow execution already completed") != std::string::npos,
+        error.what());
 }
 
 void signal_with_start(Trial& trial) {
@@ -169,7 +171,8 @@ void signals_thousand(Trial& trial) {
   }
   check_equal(received, in_history);
   std::sort(sorted.begin(), sorted.end());
-  check(sorted.size() == kCount && std::unique(sorted.begin(), sorted.end()) == sorted.end(), "each of them once");
+  check(sorted.size() == kCount && std::unique(sorted.begin(), sorted.end()) == sorted.end(),
+        "each of them once");
 }
 
 void signal_external(Trial& trial) {

@@ -81,7 +81,8 @@ void compare(const std::map<std::string, Wanted>& wanted, const Scenarios& scena
   std::sort(here.begin(), here.end());
   if (listed == here) return;
   std::vector<std::string> differ;
-  std::set_symmetric_difference(listed.begin(), listed.end(), here.begin(), here.end(), std::back_inserter(differ));
+  std::set_symmetric_difference(listed.begin(), listed.end(), here.begin(), here.end(),
+                                std::back_inserter(differ));
   std::string names;
   for (const std::string& one : differ) names += " " + one;
   throw std::runtime_error("only in the list or only in this suite:" + names);

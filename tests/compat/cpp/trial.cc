@@ -55,7 +55,9 @@ std::string reasons(const std::vector<Event>& events) {
 }  // namespace
 
 void check(bool held, const std::string& what, std::source_location where) {
-  if (!held) throw std::runtime_error(std::string(where.file_name()) + ":" + std::to_string(where.line()) + ": " + what);
+  if (!held)
+    throw std::runtime_error(std::string(where.file_name()) + ":" + std::to_string(where.line()) + ": " +
+                             what);
 }
 
 std::string type_of(const Event& event) {
@@ -145,7 +147,9 @@ std::string unique(const std::string& name) {
 Trial::Trial(std::string name, Settings settings)
     : settings_(std::move(settings)), name_(name), queue_(unique(name)), client_(connect(settings_)) {}
 
-Client Trial::another_client() const { return connect(settings_); }
+Client Trial::another_client() const {
+  return connect(settings_);
+}
 
 WorkerOptions Trial::worker_options() const {
   WorkerOptions options;
@@ -191,14 +195,17 @@ std::vector<Event> Trial::events_of(const std::string& id, const std::string& ru
   request.mutable_execution()->set_workflow_id(id);
   request.mutable_execution()->set_run_id(run_id);
   for (;;) {
-    const auto page = call<service::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", request);
+    const auto page =
+        call<service::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", request);
     all.insert(all.end(), page.history().events().begin(), page.history().events().end());
     if (page.next_page_token().empty()) return all;
     request.set_next_page_token(page.next_page_token());
   }
 }
 
-std::vector<Event> Trial::events(const HandleBase& handle) const { return events_of(handle.id(), handle.run_id()); }
+std::vector<Event> Trial::events(const HandleBase& handle) const {
+  return events_of(handle.id(), handle.run_id());
+}
 
 std::vector<Event> Trial::wait_for(const HandleBase& handle, const std::string& type, int count) const {
   std::vector<Event> seen;
@@ -207,7 +214,8 @@ std::vector<Event> Trial::wait_for(const HandleBase& handle, const std::string& 
   request.mutable_execution()->set_run_id(handle.run_id());
   request.set_wait_new_event(true);
   for (;;) {
-    const auto page = call<service::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", request);
+    const auto page =
+        call<service::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory", request);
     for (const Event& event : page.history().events()) {
       seen.push_back(event);
       if (type_of(event) == type && --count == 0) return seen;
@@ -251,7 +259,8 @@ void Trial::verify(const Wanted& wanted) const {
         *history.add_events() = event;
       }
       check(wanted.runs[place].matches(types), "history of run " + std::to_string(place + 1) +
-                                                   " does not match the list: " + join(types) + reasons(found));
+                                                   " does not match the list: " + join(types) +
+                                                   reasons(found));
       const auto wrong = replayer.replay(history.SerializeAsString());
       check(!wrong, "replayed: " + wrong.value_or(""));
       run_id = successor(found.back());
@@ -259,7 +268,8 @@ void Trial::verify(const Wanted& wanted) const {
     }
     check(run_id.empty() || wanted.open_ended, id + " has more runs than the list says");
   }
-  check(place == wanted.runs.size(), std::to_string(place) + " runs, the list says " + std::to_string(wanted.runs.size()));
+  check(place == wanted.runs.size(),
+        std::to_string(place) + " runs, the list says " + std::to_string(wanted.runs.size()));
 }
 
 }  // namespace perdure::compat

@@ -30,7 +30,8 @@ using Event = temporal::api::history::v1::HistoryEvent;
 // Throws std::runtime_error with file and line.
 void check(bool held, const std::string& what, std::source_location where = std::source_location::current());
 template <class A, class B>
-void check_equal(const A& found, const B& wanted, std::source_location where = std::source_location::current()) {
+void check_equal(const A& found, const B& wanted,
+                 std::source_location where = std::source_location::current()) {
   check(found == wanted, "found and wanted differ", where);
 }
 
@@ -61,7 +62,8 @@ E as(const std::exception_ptr& error, std::source_location where = std::source_l
 std::string type_of(const Event& event);  // "TimerFired"
 
 // Repeats `look` until it says true.
-void eventually(const std::function<bool()>& look, std::source_location where = std::source_location::current());
+void eventually(const std::function<bool()>& look,
+                std::source_location where = std::source_location::current());
 
 // use(0), use(1), … each on a thread of its own; returns when all have, and throws what one of them threw.
 void in_parallel(int count, const std::function<void(int)>& use);

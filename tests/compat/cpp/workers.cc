@@ -60,7 +60,8 @@ Task<std::vector<std::string>> pair(Context ctx) {
 }
 
 Task<std::string> broken(Context, int place) {
-  if (!repaired[place]) throw std::runtime_error("a bug in the workflow's code");  // its task fails, not the workflow
+  // its task fails, not the workflow
+  if (!repaired[place]) throw std::runtime_error("a bug in the workflow's code");
   co_return "repaired";
 }
 

@@ -84,7 +84,8 @@ Task<Payload> encoded(Task<T> task) {
 // Calls a member with the context that it wants, if any.
 template <auto M, class Object, class Ctx>
 typename Callee<M>::raw call_member(Object& derived, Ctx ctx, typename Callee<M>::args arguments) {
-  using Owner = typename Callee<M>::cls;  // or what it inherits the member from; g++ 12 warns without the conversion
+  // or what it inherits the member from; g++ 12 warns without the conversion
+  using Owner = typename Callee<M>::cls;
   std::conditional_t<std::is_const_v<Object>, const Owner, Owner>& object = derived;
   return std::apply(
       [&](auto&... each) -> typename Callee<M>::raw {
