@@ -24,6 +24,15 @@ def use_packages():
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
+def leave(status):
+    """End a script that has used the Python SDK, in place of sys.exit and only after everything is judged and cleaned up: a thread
+    of the SDK that still holds Python objects may crash the interpreter's own tear-down.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(int(status))
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

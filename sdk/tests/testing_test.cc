@@ -4,61 +4,13 @@
 #include <perdure/testing.h>
 
 #include "base/clock.h"
-#include "examples/order_saga/order.h"
 
 namespace environment {
 
 using namespace perdure;
-using namespace shop;
 using perdure::testing::ActivityEnvironment;
 using perdure::testing::Environment;
 using perdure::testing::EnvironmentOptions;
-
-// ---- the order of the examples, as its author would test it
-
-class Orders : public ::testing::Test {
- protected:
-  Orders() {
-    env.add<OrderWorkflow>();
-    env.mock<&Inventory::reserve>([](std::string order) { return "shelf of " + order; });
-    env.mock<&Inventory::release>([this](std::string reservation) { released.push_back(reservation); });
-    env.mock<&Payments::charge>(
-        [](Card card, int cents) { return Receipt{"paid by " + card.number, cents}; });
-    env.mock<&Payments::refund>([this](std::string receipt) { refunded.push_back(receipt); });
-    env.mock<&ship>([](std::string, std::string) { return std::string("van 7"); });
-  }
-  Order order{"o1", {"42", 7}, 100};
-  std::vector<std::string> released, refunded;
-  Environment env;
-};
-
-TEST_F(Orders, an_approved_order_is_paid_and_shipped) {
-  auto handle = env.start<OrderWorkflow>(order);
-  env.advance(23h);
-  EXPECT_EQ(handle.query<&OrderWorkflow::status>(), "waiting for approval");
-  handle.signal<&OrderWorkflow::approve>("ann");
-  EXPECT_EQ(handle.result().id, "paid by 42");
-  EXPECT_EQ(handle.query<&OrderWorkflow::status>(), "done");
-  EXPECT_TRUE(released.empty());
-}
-
-TEST_F(Orders, without_approval_within_a_day_the_goods_are_released) {
-  const TimePoint before = env.now();
-  EXPECT_THROW(env.execute<OrderWorkflow>(order), WorkflowFailed);
-  EXPECT_EQ(released, std::vector<std::string>{"shelf of o1"});
-  EXPECT_GE(env.now() - before, 24h);
-  EXPECT_LT(env.now() - before, 25h);
-}
-
-TEST_F(Orders, what_cannot_be_shipped_is_refunded) {
-  env.mock<&ship>(
-      [](std::string, std::string) -> std::string { throw ApplicationFailure("no truck", "NoTruck", true); });
-  auto handle = env.start<OrderWorkflow>({.id = "order-7"}, order);
-  handle.signal<&OrderWorkflow::approve>("ann");
-  EXPECT_THROW(handle.result(), WorkflowFailed);
-  EXPECT_EQ(refunded, std::vector<std::string>{"paid by 42"});
-  EXPECT_EQ(released, std::vector<std::string>{"shelf of o1"});
-}
 
 // ---- time
 
@@ -312,6 +264,8 @@ TEST(Failures, a_converter_carries_exceptions_of_ones_own) {
 }
 
 // ---- queues, and activities alone
+
+inline constexpr Activity<std::string(std::string, std::string)> ship{"Ship"};
 
 Task<std::string> sends_elsewhere(Context ctx) {
   co_return co_await ctx.execute<&ship>({.start_to_close_timeout = 1h, .task_queue = "shipping"}, "o", "r");

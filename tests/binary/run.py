@@ -29,7 +29,7 @@ def main():
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(tests)
     broken = len(result.failures) + len(result.errors)
     print(f"binary: {result.testsRun - broken} passed, {broken} failed")
-    sys.exit(not result.wasSuccessful())
+    processes.leave(not result.wasSuccessful())
 
 
 if __name__ == "__main__":

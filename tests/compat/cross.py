@@ -103,7 +103,7 @@ def main():
     if failed_end:
         print(f"the C++ worker ended with status {worker.returncode}")
         failed += 1
-    sys.exit(failed > 0)
+    processes.leave(failed > 0)
 
 
 if __name__ == "__main__":

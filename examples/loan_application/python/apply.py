@@ -17,3 +17,6 @@ async def main():
 
 if __name__ == "__main__":
     asyncio.run(main())
+    # A thread of the SDK may still hold the answer, and crash an interpreter that is being torn down (temporalio/sdk-python#300).
+    sys.stdout.flush()
+    os._exit(0)
