@@ -191,6 +191,17 @@ TEST(AsyncCalls, what_is_started_and_waited_for_is_one_answer) {
   EXPECT_THROW(result.get(), WorkflowTerminated);
 }
 
+// ---- refusals that no verb asks for
+
+TEST(Calls, a_query_that_the_server_rejects_is_said_so) {
+  service::QueryWorkflowResponse rejected;
+  rejected.mutable_query_rejected()->set_status(
+      temporal::api::enums::v1::WORKFLOW_EXECUTION_STATUS_COMPLETED);
+  const Client client = client_over(std::make_unique<AnsweringTransport>(
+      [&](const std::string&, const std::string&) -> client::Reply { return rejected.SerializeAsString(); }));
+  EXPECT_THROW(client.handle<Door>("door").query<&Door::is_open>(), QueryRejected);
+}
+
 // ---- schedules: what somebody else changes meanwhile
 
 // A schedule of which somebody else has always another version, until `conflicts` are over.

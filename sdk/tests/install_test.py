@@ -3,8 +3,11 @@
 
 What is installed shows no names but those of the face.
 
-  install_test.py BUILD COMPILER
+  install_test.py BUILD COMPILER [--alone]
+
+--alone: BUILD is made first, from sdk/ as a project of its own, to its end. PERDURE_PROTO names Temporal's API, as for ./dev.
 """
+import os
 import pathlib
 import subprocess
 import sys
@@ -23,8 +26,18 @@ def run(*command):
     return result.stdout
 
 
+def build_alone(build, compiler):
+    """All that `cmake --build` builds of sdk/ when nobody asks for a target, which must hold all that is installed."""
+    os.environ.setdefault("CCACHE_SLOPPINESS", "pch_defines,time_macros,include_file_mtime,include_file_ctime")
+    run("cmake", "-S", HERE.parent, "-B", build, "-G", "Ninja", f"-DCMAKE_CXX_COMPILER={compiler}",
+        "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache", f"-DPERDURE_PROTO={os.environ['PERDURE_PROTO']}")
+    run("cmake", "--build", build, "-j", os.environ.get("PERDURE_JOBS") or str(os.cpu_count()))
+
+
 def main():
-    build, compiler = sys.argv[1:]
+    build, compiler = sys.argv[1:3]
+    if "--alone" in sys.argv:
+        build_alone(build, compiler)
     with tempfile.TemporaryDirectory() as folder:
         prefix, tree = pathlib.Path(folder) / "prefix", pathlib.Path(folder) / "tree"
         run("cmake", "--install", build, "--component", "sdk", "--prefix", prefix)

@@ -1,5 +1,6 @@
 // Schedules, against Temporal's server.
 #include <chrono>
+#include <set>
 
 #include <perdure/schedules.h>
 
@@ -91,6 +92,110 @@ TEST_P(Schedules, one_is_updated_and_past_times_are_filled_in) {
   EXPECT_GE(schedule.describe().actions, 3);
   schedule.remove();
 }
+
+// ---- what happens when it is time and the last workflow has not ended
+
+Task<std::string> waits(Context ctx) {
+  auto outcome = co_await attempt(ctx.sleep(24h));
+  co_return outcome.is_cancelled() ? "cancelled" : "slept";
+}
+
+class Overlaps : public OnServer {
+ protected:
+  Overlaps() {
+    worker().add<&waits>();
+    start();
+  }
+  // Two workflows are wanted by hand, of which the first has not ended when the second is: in another second, since the id
+  // of the workflow is made of it.
+  ScheduleHandle twice(OverlapPolicy policy) {
+    const ScheduledStart action = starts<&waits>({.id = queue() + "-waits", .task_queue = queue()});
+    const ScheduleHandle schedule = client().schedules().create(
+        queue(), {.action = action, .policy = {.overlap = policy}}, {.trigger_immediately = true});
+    const auto second = [](TimePoint time) { return std::chrono::floor<std::chrono::seconds>(time); };
+    std::vector<ScheduleAction> first;
+    while (first.empty() || second(std::chrono::system_clock::now()) == second(first.front().started))
+      first = schedule.describe().recent;
+    schedule.trigger();
+    return schedule;
+  }
+  static std::vector<std::string> running(const ScheduleHandle& schedule) {
+    std::vector<std::string> ids;
+    for (const auto& [id, run_id] : schedule.describe().running) ids.push_back(id);
+    return ids;
+  }
+  static std::string wait_for_other(const ScheduleHandle& schedule, const std::string& than) {
+    for (;;) {
+      const auto ids = running(schedule);
+      if (!ids.empty() && ids.front() != than) return ids.front();
+    }
+  }
+};
+PERDURE_ON_SERVER(Overlaps);
+
+TEST_P(Overlaps, are_skipped) {
+  const ScheduleHandle schedule = twice(OverlapPolicy::kSkip);
+  while (schedule.describe().skipped_for_overlap == 0) {
+  }
+  EXPECT_EQ(schedule.describe().actions, 1);
+  client().handle(running(schedule).front()).terminate();
+  schedule.remove();
+}
+TEST_P(Overlaps, are_kept_for_later) {
+  const ScheduleHandle schedule = twice(OverlapPolicy::kBufferOne);
+  const std::string first = running(schedule).front();
+  client().handle(first).cancel();
+  EXPECT_EQ(client().handle(first).result<std::string>(), "cancelled");
+  client().handle(wait_for_other(schedule, first)).terminate();
+  schedule.remove();
+}
+TEST_P(Overlaps, cancel_the_other) {
+  const ScheduleHandle schedule = twice(OverlapPolicy::kCancelOther);
+  const std::string first = schedule.describe().recent.front().workflow_id;
+  EXPECT_EQ(client().handle(first).result<std::string>(), "cancelled");
+  client().handle(wait_for_other(schedule, first)).terminate();
+  schedule.remove();
+}
+TEST_P(Overlaps, terminate_the_other) {
+  const ScheduleHandle schedule = twice(OverlapPolicy::kTerminateOther);
+  const std::string first = schedule.describe().recent.front().workflow_id;
+  EXPECT_THROW((void)client().handle(first).result<std::string>(), WorkflowTerminated);
+  client().handle(wait_for_other(schedule, first)).terminate();
+  schedule.remove();
+}
+TEST_P(Overlaps, are_all_allowed) {
+  const ScheduleHandle schedule = twice(OverlapPolicy::kAllowAll);
+  std::vector<ScheduleAction> both;
+  while (both.size() < 2) both = schedule.describe().recent;
+  for (const ScheduleAction& one : both) {
+    EXPECT_TRUE(client().handle(one.workflow_id).describe().is_running());
+    client().handle(one.workflow_id).terminate();
+  }
+  schedule.remove();
+}
+
+// Of four times that have passed, one runs, and as many wait as the policy of the backfill says, not the schedule's.
+TEST_P(Overlaps, a_backfill_has_a_policy_of_its_own) {
+  const ScheduledStart action = starts<&waits>({.id = queue() + "-waits", .task_queue = queue()});
+  const ScheduleSpec spec{.intervals = {{10min}}};
+  const ScheduleHandle schedule = client().schedules().create(
+      queue(), {.action = action, .spec = spec, .policy = {.overlap = OverlapPolicy::kSkip}, .paused = true});
+  const TimePoint hour(std::chrono::floor<std::chrono::hours>(std::chrono::milliseconds(1'700'000'000'000)));
+  const ScheduleBackfill four{
+      .start = hour - 1min, .end = hour + 31min, .overlap = OverlapPolicy::kBufferAll};
+  schedule.backfill({four});
+  std::set<std::string> ids;
+  for (std::string last; ids.size() < 4; ids.insert(last)) {
+    last = wait_for_other(schedule, last);
+    client().handle(last).cancel();
+  }
+  const ScheduleDescription description = schedule.describe();
+  EXPECT_EQ(description.skipped_for_overlap, 0);
+  EXPECT_EQ(description.actions, 4);
+  schedule.remove();
+}
+
+// ---- what is not there
 
 TEST_P(Schedules, what_is_not_there_is_said) {
   const ScheduleHandle nobody = client().schedules().handle("nobody-made-" + queue());

@@ -42,7 +42,8 @@ class Versions : public OnServer {
     worker->start();
     return worker;
   }
-  // New runs begin with it, and those that are not pinned go on with it. Asked for until the server has seen the worker.
+  // New runs begin with it, and those that are not pinned go on with it. Asked for until the server has seen the worker, and
+  // waited for until its task queue has heard of it: the answer comes before that.
   void make_current(const std::string& build_id) {
     service::SetWorkerDeploymentCurrentVersionRequest request;
     request.set_namespace_("default");
@@ -52,10 +53,15 @@ class Versions : public OnServer {
     for (;;) {
       try {
         (void)client().raw("SetWorkerDeploymentCurrentVersion", request.SerializeAsString());
-        return;
+        break;
       } catch (const RpcError& error) {
         if (error.code() != kNotFound && error.code() != kFailedPrecondition) throw;
       }
+    }
+    for (int probe = 0;; ++probe) {
+      auto handle = client().start<Waits>(named("probe-" + build_id + "-" + std::to_string(probe)));
+      handle.signal<&Waits::tell>();
+      if (handle.result() == build_id) return;
     }
   }
 };

@@ -186,6 +186,9 @@ TEST_F(Tls, one_of_another_name_or_authority_is_not) {
   ClientOptions other_name = good;
   other_name.tls_server_name = "someone.else";
   EXPECT_THROW(Client::connect(other_name), RpcError);
+  ClientOptions no_name = good;  // then the address must be in the certificate, which it is not
+  no_name.tls_server_name = "";
+  EXPECT_THROW(Client::connect(no_name), RpcError);
   ClientOptions other_authority = good;
   other_authority.tls_server_ca = certificates->text("client.pem");
   EXPECT_THROW(Client::connect(other_authority), RpcError);

@@ -65,6 +65,7 @@ std::string raw_call(Connection& connection, const std::string& method, const st
 client::Reply Connection::call_bytes(const std::string& method, const std::string& request,
                                      base::Duration timeout, base::Duration retry_time) {
   WorkflowCode::must_not_be_here(method.c_str());
+  client::BringsReplies::must_not_be_here(method.c_str());
   const std::string path = Connection::path(method);
   const base::Time end = base::system_clock().now() + retry_time;
   base::Duration backoff = std::chrono::milliseconds(50);

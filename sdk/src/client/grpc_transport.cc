@@ -10,15 +10,23 @@
 namespace perdure::client {
 namespace {
 
-// The last channel of a process takes gRPC's callback threads with it and waits for them, so it must not go on one of
-// them, where a call may be the last to hold it.
-std::shared_ptr<grpc::Channel> released_elsewhere(std::shared_ptr<grpc::Channel> channel) {
-  grpc::Channel* raw = channel.get();
-  return {raw, [channel = std::move(channel)](grpc::Channel*) mutable {
-            static base::Executor* thread =
-                base::make_thread_executor("grpc-release", base::system_clock()).release();
-            thread->post(base::Lane::kCompletion, 0, [channel = std::exchange(channel, nullptr)] {});
-          }};
+using Arrival = base::Task;
+
+// The thread that brings the replies of all calls of the process, each to its `done`. One: where several wait, each reply
+// wakes another to wait in its place, which costs as much as all else about a reply. It lives as long as the process.
+grpc::CompletionQueue& replies() {
+  static grpc::CompletionQueue* queue = [] {
+    auto* made = new grpc::CompletionQueue;
+    static base::Executor* thread =
+        base::make_thread_executor("grpc-replies", base::system_clock()).release();
+    thread->post(base::Lane::kCompletion, 0, [made] {
+      const BringsReplies here;
+      void* tag = nullptr;
+      for (bool ok = false; made->Next(&tag, &ok);) (*std::unique_ptr<Arrival>(static_cast<Arrival*>(tag)))();
+    });
+    return made;
+  }();
+  return *queue;
 }
 
 class GrpcCall final : public Transport::Call {
@@ -32,6 +40,8 @@ class GrpcCall final : public Transport::Call {
  public:
   grpc::ClientContext context;
   grpc::ByteBuffer request, response;
+  grpc::Status status;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<grpc::ByteBuffer>> reader;
 };
 
 std::string text_of(const grpc::ByteBuffer& buffer) {
@@ -72,7 +82,7 @@ class GrpcTransport final : public Transport {
       credentials = grpc::SslCredentials(tls);
       if (!options.tls_server_name.empty()) arguments.SetSslTargetNameOverride(options.tls_server_name);
     }
-    channel_ = released_elsewhere(grpc::CreateCustomChannel(options.address, credentials, arguments));
+    channel_ = grpc::CreateCustomChannel(options.address, credentials, arguments);
     stub_ = std::make_unique<grpc::GenericStub>(channel_);
   }
 
@@ -87,14 +97,17 @@ class GrpcTransport final : public Transport {
     for (const auto& [key, value] : metadata_) call->context.AddMetadata(key, value);
     const grpc::Slice slice(request);
     call->request = grpc::ByteBuffer(&slice, 1);
-    stub_->UnaryCall(&call->context, method, {}, &call->request, &call->response,
-                     [call, done = std::move(done)](const grpc::Status& status) {
-                       if (status.ok()) return done(text_of(call->response));
-                       done(std::unexpected(base::Error{static_cast<base::Code>(status.error_code()),
-                                                        status.error_message(), status.error_details()}));
-                     });
+    call->reader = stub_->PrepareUnaryCall(&call->context, method, call->request, &replies());
+    call->reader->StartCall();
+    auto arrival = std::make_unique<Arrival>([call, done = std::move(done)] {
+      if (call->status.ok()) return done(text_of(call->response));
+      done(std::unexpected(base::Error{static_cast<base::Code>(call->status.error_code()),
+                                       call->status.error_message(), call->status.error_details()}));
+    });
+    call->reader->Finish(&call->response, &call->status, arrival.release());
     return call;
   }
+  bool has_own_threads() const override { return true; }
 
  private:
   const std::string ns_, api_key_;

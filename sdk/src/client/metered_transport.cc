@@ -40,6 +40,7 @@ class MeteredTransport final : public Transport {
                               done(std::move(reply));
                             });
   }
+  bool has_own_threads() const override { return transport_->has_own_threads(); }
 
  private:
   std::unique_ptr<Transport> transport_;

@@ -27,6 +27,7 @@ void PendingState::end(std::shared_ptr<void> value, std::exception_ptr error) {
 
 std::shared_ptr<void> PendingState::take() {
   if (!ready()) WorkflowCode::must_not_be_here("Pending::get()");
+  if (!ready()) client::BringsReplies::must_not_be_here("Pending::get()");
   ended_.wait();
   return state_.with([](State& state) {
     if (state.error) std::rethrow_exception(state.error);

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "base/result.h"
@@ -28,6 +29,26 @@ class Transport {
   // `done` is called exactly once, maybe before this returns, on a thread that it must not block.
   virtual std::shared_ptr<Call> call(const std::string& method, const std::string& request,
                                      base::Duration timeout, std::function<void(Reply)> done) = 0;
+  // The threads that call `done` are there for nothing else: more may be done on them than to hand the reply on.
+  virtual bool has_own_threads() const { return false; }
+};
+
+// While it stands, this thread brings replies: who waits for one here waits for ever.
+class BringsReplies {
+ public:
+  BringsReplies() { here_ = true; }
+  BringsReplies(const BringsReplies&) = delete;
+  ~BringsReplies() { here_ = false; }
+
+  // Throws std::logic_error there. `what` is about to wait.
+  static void must_not_be_here(const char* what) {
+    if (!here_) return;
+    throw std::logic_error(std::string("perdure: ") + what +
+                           " waits on the thread that brings the answers: it would wait for ever");
+  }
+
+ private:
+  static inline thread_local bool here_ = false;
 };
 
 // gRPC's own C++ library.

@@ -219,6 +219,7 @@ ActivityEnvironment::ActivityEnvironment(ActivityInfo info, Payloads last_heartb
   settings.identity = "test";
   settings.task_queue = info.task_queue;
   parts->task = std::make_shared<detail::ActivityTask>(settings, task);
+  parts->task->read();
   parts->simulation.sleep = [parts](Duration by, std::stop_token stop) {
     parts->slept += by;
     return !stop.stop_requested();

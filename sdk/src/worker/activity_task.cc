@@ -17,6 +17,23 @@ namespace {
 // Thrown by complete_async().
 struct LeftToOthers {};
 
+// What an attempt is said to have failed with that ended because it was asked to, though nobody has cancelled it: it is to
+// be tried again, which a cancellation never is.
+std::exception_ptr as_interrupted(CancelReason reason, const std::exception_ptr& error) {
+  const char* type = reason == CancelReason::kPaused           ? "ActivityPause"
+                     : reason == CancelReason::kReset          ? "ActivityReset"
+                     : reason == CancelReason::kWorkerShutdown ? "WorkerShutdown"
+                                                               : nullptr;
+  if (type == nullptr) return error;
+  try {
+    std::rethrow_exception(error);
+  } catch (const CancelledFailure&) {
+    return std::make_exception_ptr(ApplicationFailure("the attempt was asked to end, and did", type));
+  } catch (...) {
+    return error;
+  }
+}
+
 }  // namespace
 
 ActivityTask::ActivityTask(const Settings& settings, const service::PollActivityTaskQueueResponse& task)
@@ -43,8 +60,8 @@ ActivityTask::ActivityTask(const Settings& settings, const service::PollActivity
   info_.schedule_to_close_timeout = convert::from_wire(task.schedule_to_close_timeout());
   info_.heartbeat_timeout = convert::from_wire(task.heartbeat_timeout());
   info_.headers = convert::from_wire(task.header());
-  input_ = connection_.decode(task.input());
-  last_heartbeat_ = connection_.decode(task.heartbeat_details());
+  wire_input_ = task.input();
+  wire_heartbeat_ = task.heartbeat_details();
 }
 
 void ActivityTask::run(const ActivityBody* body, std::function<void()> done) {
@@ -56,12 +73,18 @@ void ActivityTask::run(const ActivityBody* body, std::function<void()> done) {
       throw ApplicationFailure("no activity is registered as '" + info_.activity_type + "' on this worker",
                                "NotFoundError");
     }
+    if (!local_) read();
     if (const std::optional<Payloads> result = call(*body)) succeed(*result);
   } catch (const LeftToOthers&) {
     leave();
   } catch (...) {
     fail(std::current_exception());
   }
+}
+
+void ActivityTask::read() {
+  input_ = connection_.decode(wire_input_);
+  last_heartbeat_ = connection_.decode(wire_heartbeat_);
 }
 
 // The body, inside the interceptors.
@@ -168,7 +191,7 @@ void ActivityTask::fail(const std::exception_ptr& error) {
   count_execution(true);
   auto failed = request<service::RespondActivityTaskFailedRequest>();
   try {
-    convert::to_wire(error, failed.mutable_failure(), connection_.failures().get());
+    convert::to_wire(as_interrupted(reason(), error), failed.mutable_failure(), connection_.failures().get());
     connection_.encode_all(*failed.mutable_failure());
     if (unheard) connection_.encode(*unheard, failed.mutable_last_heartbeat_details());
   } catch (...) {

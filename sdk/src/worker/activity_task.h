@@ -45,6 +45,9 @@ class ActivityTask final : public LogTarget, public std::enable_shared_from_this
   ActivityTask(const Settings& settings,
                const temporal::api::workflowservice::v1::PollActivityTaskQueueResponse& task);
 
+  // Reads arguments and last heartbeat, through the codec, whose error it throws. run() does it first.
+  void read();
+
   // Runs the body and reports its end, which may come later, from elsewhere; `done` is called when the server
   // has it. The activity's thread.
   void run(const ActivityBody* body, std::function<void()> done);
@@ -107,6 +110,7 @@ class ActivityTask final : public LogTarget, public std::enable_shared_from_this
   LocalReport local_;
   ActivityInfo info_;
   base::Time began_{};
+  temporal::api::common::v1::Payloads wire_input_, wire_heartbeat_;
   Payloads input_, last_heartbeat_;
   std::stop_source stop_;
   std::atomic<CancelReason> reason_{CancelReason::kNone};

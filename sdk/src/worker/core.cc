@@ -10,6 +10,7 @@
 #include "base/signals.h"
 #include "sdk/src/payload/convert.h"
 #include "sdk/src/worker/deployment.h"
+#include "sdk/src/worker/strand.h"
 
 namespace perdure {
 inline namespace v1 {
@@ -95,7 +96,11 @@ void WorkerCore::start() {
   ended_ = {};
   instance_key_ = base::Random(base::random_seed()).uuid();
   activity_rate_ = worker::Rate(options_.max_activities_per_second);
-  control_ = base::make_thread_executor("perdure-worker", base::system_clock());
+  if (connection_->transport().has_own_threads()) {
+    control_ = std::make_unique<worker::Strand>("perdure-worker", base::system_clock());
+  } else {
+    control_ = base::make_thread_executor("perdure-worker", base::system_clock());
+  }
   open_locals();
   if (!workflows_->empty()) open_lanes();
   meter_.count(observe::metric::kWorkerStart);
@@ -457,7 +462,7 @@ void WorkerCore::run_somewhere(const ActivityDefinition* definition, std::functi
 
 void WorkerCore::run_on_own_thread(std::function<void()> work) {
   auto idle =
-      std::find_if(threads_.begin(), threads_.end(), [](const auto& thread) { return !thread->busy; });
+      std::find_if(threads_.begin(), threads_.end(), [](const auto& thread) { return !thread->busy.load(); });
   if (idle == threads_.end()) {
     auto thread = std::make_unique<ActivityThread>();
     thread->executor = base::make_thread_executor("activity", base::system_clock());
@@ -465,10 +470,10 @@ void WorkerCore::run_on_own_thread(std::function<void()> work) {
     idle = std::prev(threads_.end());
   }
   ActivityThread* thread = idle->get();
-  thread->busy = true;
-  thread->executor->post(base::Lane::kCompletion, 0, [this, thread, work = std::move(work)] {
+  thread->busy.store(true);
+  thread->executor->post(base::Lane::kCompletion, 0, [thread, work = std::move(work)] {
     work();
-    control_->post(base::Lane::kCompletion, 0, [thread] { thread->busy = false; });
+    thread->busy.store(false);
   });
 }
 

@@ -1,6 +1,7 @@
 // The worker behind perdure::Worker: pollers, slots, threads, and an orderly end.
 //
-// All its state belongs to one executor ("control"); polls are asynchronous calls, never threads.
+// All its state belongs to one executor ("control"); polls are asynchronous calls, never threads. Where the threads that bring
+// replies are the SDK's own, control is a strand on them.
 #pragma once
 
 #include <future>
@@ -57,8 +58,8 @@ class WorkerCore {
  private:
   enum class Queue : std::uint8_t { kWorkflow, kSticky, kActivity };
   struct ActivityThread {
-    std::unique_ptr<base::Executor> executor;
-    bool busy = false;
+    std::atomic<bool> busy{false};
+    std::unique_ptr<base::Executor> executor;  // last: its task writes the flag
   };
 
   void ask_capabilities();

@@ -573,18 +573,18 @@ void WorkflowLane::send(const char* method, google::protobuf::Message& request, 
   settings_.connection->encode_all(request);
   const std::string run_id = run == nullptr ? "" : run->run_id;
   const std::uint64_t serial = run == nullptr ? 0 : run->serial;
-  settings_.connection->call_async(
-      method, request.SerializeAsString(), *settings_.timers,
-      [this, run_id, serial, done = std::move(done),
-       accepted = std::move(accepted)](const client::Reply& reply) {
-        if (accepted) accepted(reply);
-        if (reply || run_id.empty()) return done();
-        executor_->post(base::Lane::kCompletion, 0, [this, run_id, serial, done] {
-          if (const Cached* cached = find(run_id); cached != nullptr && cached->serial == serial)
-            evict(run_id);
-          done();
-        });
-      });
+  settings_.connection->call_async(method, request.SerializeAsString(), *settings_.timers,
+                                   [this, run_id, serial, done = std::move(done),
+                                    accepted = std::move(accepted)](const client::Reply& reply) {
+                                     if (accepted) accepted(reply);
+                                     if (reply || run_id.empty()) return done();
+                                     executor_->post(base::Lane::kCompletion, 0, [this, run_id, serial] {
+                                       if (const Cached* cached = find(run_id);
+                                           cached != nullptr && cached->serial == serial)
+                                         evict(run_id);
+                                     });
+                                     done();  // a task that comes now comes after that
+                                   });
 }
 
 }  // namespace perdure::worker
