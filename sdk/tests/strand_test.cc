@@ -51,9 +51,9 @@ TEST(Strand, knows_which_of_two_it_is_in) {
 
 TEST(Strand, keeps_the_order_of_each_thread_and_runs_one_at_a_time) {
   constexpr int kThreads = 4, kTasks = 2000;
-  Strand strand("test", base::system_clock());
   std::vector<int> last(kThreads, -1);  // unguarded: the sanitizer of threads looks on
   int ran = 0, turns = 0;
+  Strand strand("test", base::system_clock());
   strand.set_end_of_turn([&] { ++turns; });
   {
     std::vector<std::unique_ptr<base::Executor>> threads;
@@ -76,9 +76,9 @@ TEST(Strand, keeps_the_order_of_each_thread_and_runs_one_at_a_time) {
 }
 
 TEST(Strand, timers_fire_in_order_and_not_when_they_are_cancelled) {
-  Strand strand("test", base::system_clock());
   std::promise<void> over;
   std::string order;
+  Strand strand("test", base::system_clock());
   strand.post(kLane, 0, [&] {
     const base::Time now = strand.clock().now();
     const auto at = [&](int milliseconds) { return now + std::chrono::milliseconds(milliseconds); };
@@ -89,7 +89,7 @@ TEST(Strand, timers_fire_in_order_and_not_when_they_are_cancelled) {
     });
     const base::TimerId no = strand.call_at(at(1), [&] { order += "never"; });
     strand.call_at(at(3), [&] { order += "b"; });
-    strand.call_at(at(2), [&] {
+    strand.call_at(at(2), [&, now, no] {
       order += "a";
       strand.cancel(no);
       strand.call_at(now, [&] { order += "now"; });  // its time is over: at once, but not inside this one
