@@ -4,6 +4,7 @@
 
 #include <perdure/schedules.h>
 
+#include "base/clock.h"
 #include "sdk/tests/on_server.h"
 
 namespace on_temporal_schedules {  // named: g++ 12 warns about coroutines of unnamed ones
@@ -114,7 +115,7 @@ class Overlaps : public OnServer {
         queue(), {.action = action, .policy = {.overlap = policy}}, {.trigger_immediately = true});
     const auto second = [](TimePoint time) { return std::chrono::floor<std::chrono::seconds>(time); };
     std::vector<ScheduleAction> first;
-    while (first.empty() || second(std::chrono::system_clock::now()) == second(first.front().started))
+    while (first.empty() || second(base::system_clock().now()) == second(first.front().started))
       first = schedule.describe().recent;
     schedule.trigger();
     return schedule;
