@@ -73,6 +73,8 @@ class GrpcTransport final : public Transport {
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1'000);
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    // Connection repeats calls; gRPC would keep a copy of each call for it.
+    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
     std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
     if (uses_tls(options)) {
       grpc::SslCredentialsOptions tls;
