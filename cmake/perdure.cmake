@@ -37,7 +37,8 @@ option(PERDURE_WERROR "Warnings are errors" ON)
 # Deprecated fields of the API are part of the wire that must be served: -Wno-deprecated-declarations.
 add_library(perdure_flags INTERFACE)
 target_compile_options(perdure_flags INTERFACE
-  -Wall -Wextra $<$<BOOL:${PERDURE_WERROR}>:-Werror> -Wno-missing-field-initializers -Wno-deprecated-declarations -fno-omit-frame-pointer)
+  -Wall -Wextra $<$<BOOL:${PERDURE_WERROR}>:-Werror> -Wno-missing-field-initializers -Wno-deprecated-declarations
+  -fno-omit-frame-pointer)
 target_include_directories(perdure_flags INTERFACE ${PERDURE_ROOT})
 target_link_libraries(perdure_flags INTERFACE Threads::Threads)
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
