@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "proto/internal/record.pb.h"
-#include "tests/engine/requests.h"
+#include "tests/engine/answers.h"
 #include "tests/engine/world.h"
 
 namespace perdure::engine {

@@ -2,8 +2,8 @@
 // mailboxes, copies of a data directory.
 #include <gtest/gtest.h>
 
+#include "tests/engine/answers.h"
 #include "tests/engine/load.h"
-#include "tests/engine/requests.h"
 #include "tests/engine/world.h"
 
 namespace perdure::engine {

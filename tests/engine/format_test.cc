@@ -4,8 +4,8 @@
 #include <fstream>
 
 #include "proto/internal/record.pb.h"
+#include "tests/engine/answers.h"
 #include "tests/engine/golden_directory.h"
-#include "tests/engine/requests.h"
 
 namespace perdure::engine {
 namespace {

@@ -1,14 +1,10 @@
-// What the tests of the engine say to a server, and how they read its answers.
+// What tests say to a server.
 #pragma once
-
-#include <gtest/gtest.h>
 
 #include <chrono>
 #include <string>
-#include <vector>
 
 #include "temporal/api/workflowservice/v1/request_response.pb.h"
-#include "tests/engine/world.h"
 
 namespace perdure::engine {
 
@@ -103,30 +99,17 @@ inline void add_external_signal(wfs::RespondWorkflowTaskCompletedRequest& reques
   attributes.set_signal_name("from afar");
 }
 
-inline std::vector<enums::EventType> types(const wfs::GetWorkflowExecutionHistoryResponse& response) {
-  std::vector<enums::EventType> result;
-  for (const auto& event : response.history().events()) result.push_back(event.event_type());
-  return result;
+inline wfs::TerminateWorkflowExecutionRequest terminate_request(const std::string& id) {
+  wfs::TerminateWorkflowExecutionRequest request;
+  request.set_namespace_("default");
+  request.mutable_workflow_execution()->set_workflow_id(id);
+  return request;
 }
 
-inline std::vector<enums::EventType> history_types(World& world, const std::string& id) {
-  const auto response = world.call<wfs::GetWorkflowExecutionHistoryResponse>("GetWorkflowExecutionHistory",
-                                                                             history_request(id));
-  EXPECT_TRUE(response) << (response ? "" : response.error().message);
-  return response ? types(*response) : std::vector<enums::EventType>{};
-}
-
-template <class Response>
-Response answer_of(const ClientCall& call) {
-  Response response;
-  EXPECT_TRUE(call.answered());
-  if (call.answered()) {
-    EXPECT_TRUE(call.answer->has_value());
-  }
-  if (call.answered() && call.answer->has_value()) {
-    EXPECT_TRUE(response.ParseFromString(**call.answer));
-  }
-  return response;
+inline wfs::ListWorkflowExecutionsRequest list_request() {
+  wfs::ListWorkflowExecutionsRequest request;
+  request.set_namespace_("default");
+  return request;
 }
 
 }  // namespace perdure::engine

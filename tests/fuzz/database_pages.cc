@@ -3,14 +3,12 @@
 // serves what is there.
 #include "base/check.h"
 #include "server/store/local/directory.h"
-#include "temporal/api/workflowservice/v1/request_response.pb.h"
+#include "tests/engine/requests.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/server.h"
 
 namespace perdure::fuzz {
 namespace {
-
-namespace wfs = temporal::api::workflowservice::v1;
 
 engine::WorldOptions on(std::shared_ptr<base::SimDisk> disk, std::uint64_t lives) {
   engine::WorldOptions options;
@@ -22,34 +20,15 @@ engine::WorldOptions on(std::shared_ptr<base::SimDisk> disk, std::uint64_t lives
   return options;
 }
 
-void signal(Server& server, const char* id) {
-  wfs::SignalWorkflowExecutionRequest request;
-  request.set_namespace_("default");
-  request.mutable_workflow_execution()->set_workflow_id(id);
-  request.set_signal_name("s");
-  server.send("SignalWorkflowExecution", request);
-}
-
 // The small store. Two workflows are open, one is closed.
 const base::SimDisk& example() {
   static const auto made = [] {
     auto disk = std::make_shared<base::SimDisk>(1);
     Server server(on(disk, 0));
     server.prepare();
-    for (const char* id : {"v", "closed"}) {
-      wfs::StartWorkflowExecutionRequest start;
-      start.set_namespace_("default");
-      start.set_workflow_id(id);
-      start.set_request_id(id);
-      start.mutable_workflow_type()->set_name("T");
-      start.mutable_task_queue()->set_name("tq");
-      server.send("StartWorkflowExecution", start);
-    }
-    wfs::TerminateWorkflowExecutionRequest terminate;
-    terminate.set_namespace_("default");
-    terminate.mutable_workflow_execution()->set_workflow_id("closed");
-    server.send("TerminateWorkflowExecution", terminate);
-    signal(server, "w");
+    for (const char* id : {"v", "closed"}) server.send(engine::start_request(id));
+    server.send(engine::terminate_request("closed"));
+    server.send(engine::signal_request("w", ""));
     server.pass(std::chrono::seconds(5));
     CHECK(server.world().stop());
     return disk;
@@ -73,27 +52,13 @@ void change(base::SimDisk& disk, Input input) {
 
 void serve(Server& server) {
   server.may_be_damaged = true;
-  for (const char* id : {"w", "v", "closed"}) {
-    wfs::DescribeWorkflowExecutionRequest describe;
-    describe.set_namespace_("default");
-    describe.mutable_execution()->set_workflow_id(id);
-    server.send("DescribeWorkflowExecution", describe);
-    wfs::GetWorkflowExecutionHistoryRequest history;
-    history.set_namespace_("default");
-    history.mutable_execution()->set_workflow_id(id);
-    server.send("GetWorkflowExecutionHistory", history);
-  }
-  wfs::ListWorkflowExecutionsRequest list;
-  list.set_namespace_("default");
-  server.send("ListWorkflowExecutions", list);
-  wfs::CountWorkflowExecutionsRequest count;
+  for (const char* id : {"w", "v", "closed"}) server.look_at(id);
+  server.send(engine::list_request());
+  engine::wfs::CountWorkflowExecutionsRequest count;
   count.set_namespace_("default");
-  server.send("CountWorkflowExecutions", count);
-  wfs::PollWorkflowTaskQueueRequest poll;
-  poll.set_namespace_("default");
-  poll.mutable_task_queue()->set_name("tq");
-  server.send("PollWorkflowTaskQueue", poll);
-  signal(server, "v");
+  server.send(count);
+  server.send(engine::poll_request());
+  server.send(engine::signal_request("v", ""));
   server.pass(std::chrono::seconds(40));
   server.end();
 }

@@ -1,7 +1,8 @@
 // The bytes of one input of a fuzz target, read from the front. What is not there is zero or empty.
 //
 // A target is one function, of libFuzzer's name: `./dev fuzz` calls it with what clang's libFuzzer thinks of, the test of the
-// same name with every file of its corpus. It ends the process (CHECK, a sanitizer) when something is wrong.
+// same name with every file of its corpus. It ends the process (CHECK, a sanitizer) when something is wrong. A target may define
+// the two functions that change inputs, too, and LLVMFuzzerMutate is there when libFuzzer is.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +11,13 @@
 #include <string_view>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
+                                               unsigned seed);
+extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* one, std::size_t one_size,
+                                                 const std::uint8_t* other, std::size_t other_size,
+                                                 std::uint8_t* out, std::size_t most, unsigned seed);
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most)
+    __attribute__((weak));
 
 namespace perdure::fuzz {
 

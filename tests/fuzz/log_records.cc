@@ -12,14 +12,13 @@
 #include "base/sim_disk.h"
 #include "proto/internal/record.pb.h"
 #include "server/store/local/log_recovery.h"
-#include "temporal/api/workflowservice/v1/request_response.pb.h"
+#include "tests/engine/requests.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/server.h"
 
 namespace perdure::fuzz {
 namespace {
 
-namespace wfs = temporal::api::workflowservice::v1;
 namespace local = store::local;
 
 constexpr std::size_t kGroupHead = 2;
@@ -65,29 +64,13 @@ void read_log(const std::string& bytes) {
   CHECK(local::read_groups(disk, *found, 0, visit) && last == found->last);
 }
 
-void look_at(Server& server, const char* id) {
-  wfs::DescribeWorkflowExecutionRequest describe;
-  describe.set_namespace_("default");
-  describe.mutable_execution()->set_workflow_id(id);
-  server.send("DescribeWorkflowExecution", describe);
-  wfs::GetWorkflowExecutionHistoryRequest history;
-  history.set_namespace_("default");
-  history.mutable_execution()->set_workflow_id(id);
-  server.send("GetWorkflowExecutionHistory", history);
-  wfs::SignalWorkflowExecutionRequest signal;
-  signal.set_namespace_("default");
-  signal.mutable_workflow_execution()->set_workflow_id(id);
-  signal.set_signal_name("s");
-  server.send("SignalWorkflowExecution", signal);
-}
-
 void plant(std::string_view bytes) {
   Server server;
   server.may_be_damaged = true;
   server.prepare();
-  wfs::RespondWorkflowTaskFailedRequest failed;
+  engine::wfs::RespondWorkflowTaskFailedRequest failed;
   failed.set_task_token("@w");
-  server.send("RespondWorkflowTaskFailed", failed);
+  server.send(failed);
   internal::v1::Group group;
   std::string written(bytes);
   if (group.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
@@ -100,19 +83,14 @@ void plant(std::string_view bytes) {
     CHECK(!begun.error().message.empty());
     return;
   }
-  look_at(server, "w");
-  wfs::PollWorkflowTaskQueueRequest poll;
-  poll.set_namespace_("default");
-  poll.mutable_task_queue()->set_name("tq");
-  server.send("PollWorkflowTaskQueue", poll);
-  wfs::RespondActivityTaskCompletedRequest completed;
+  server.look_at("w");
+  server.send(engine::signal_request("w", ""));
+  server.send(engine::poll_request());
+  engine::wfs::RespondActivityTaskCompletedRequest completed;
   completed.set_task_token("@a");
-  server.send("RespondActivityTaskCompleted", completed);
+  server.send(completed);
   server.pass(std::chrono::minutes(1));
-  wfs::TerminateWorkflowExecutionRequest terminate;
-  terminate.set_namespace_("default");
-  terminate.mutable_workflow_execution()->set_workflow_id("w");
-  server.send("TerminateWorkflowExecution", terminate);
+  server.send(engine::terminate_request("w"));
   server.end();
 }
 
@@ -136,10 +114,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return 0;
 }
 
-extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most)
-    __attribute__((weak));
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
-                                               unsigned seed);
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
                                                unsigned seed) {
   if (size < fuzz::kGroupHead || data[0] % 3 != 2) {

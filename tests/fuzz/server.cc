@@ -5,11 +5,12 @@
 #include "base/check.h"
 #include "temporal/api/operatorservice/v1/service.pb.h"
 #include "temporal/api/workflowservice/v1/service.pb.h"
+#include "tests/engine/requests.h"
 
 namespace perdure::fuzz {
 namespace {
 
-namespace wfs = temporal::api::workflowservice::v1;
+namespace wfs = engine::wfs;
 using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
 
@@ -91,6 +92,13 @@ void Server::send(const MethodDescriptor& method, std::string_view request) {
   look();
 }
 
+void Server::send(const google::protobuf::Message& request) {
+  constexpr std::string_view kEnd = "Request";
+  const std::string& type = request.GetDescriptor()->name();
+  send(method_of(number_of(std::string_view(type).substr(0, type.size() - kEnd.size()))),
+       request.SerializeAsString());
+}
+
 void Server::pass(base::Duration time) {
   world_.advance(time);
   look();
@@ -102,7 +110,7 @@ void Server::end() {
   CHECK(world_.scheduler.run_until_idle());
   look();
   const std::size_t waited = waiting_.size();
-  send("GetClusterInfo", wfs::GetClusterInfoRequest());
+  send(wfs::GetClusterInfoRequest());
   CHECK(waiting_.size() == waited);
 }
 
@@ -142,34 +150,20 @@ void Server::learn(const google::protobuf::Message& response, std::string_view m
   }
 }
 
+void Server::look_at(const std::string& workflow_id) {
+  send(engine::describe_request(workflow_id));
+  send(engine::history_request(workflow_id));
+}
+
 void Server::prepare() {
-  wfs::StartWorkflowExecutionRequest start;
-  start.set_namespace_("default");
-  start.set_workflow_id("w");
-  start.set_request_id("w");
-  start.mutable_workflow_type()->set_name("T");
-  start.mutable_task_queue()->set_name("tq");
-  send("StartWorkflowExecution", start);
-  wfs::PollWorkflowTaskQueueRequest poll;
-  poll.set_namespace_("default");
-  poll.mutable_task_queue()->set_name("tq");
-  send("PollWorkflowTaskQueue", poll);
-  wfs::RespondWorkflowTaskCompletedRequest completed;
-  completed.set_task_token("@w");
+  send(engine::start_request("w"));
+  send(engine::poll_request());
+  auto completed = engine::completion("@w");
   completed.set_force_create_new_workflow_task(true);
-  auto& command = *completed.add_commands();
-  command.set_command_type(temporal::api::enums::v1::COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK);
-  auto& activity = *command.mutable_schedule_activity_task_command_attributes();
-  activity.set_activity_id("a1");
-  activity.mutable_activity_type()->set_name("A");
-  activity.mutable_task_queue()->set_name("tq");
-  activity.mutable_start_to_close_timeout()->set_seconds(10);
-  send("RespondWorkflowTaskCompleted", completed);
-  send("PollWorkflowTaskQueue", poll);
-  wfs::PollActivityTaskQueueRequest poll_activity;
-  poll_activity.set_namespace_("default");
-  poll_activity.mutable_task_queue()->set_name("tq");
-  send("PollActivityTaskQueue", poll_activity);
+  engine::add_activity(completed, "a1", engine::seconds(10));
+  send(completed);
+  send(engine::poll_request());
+  send(engine::activity_poll());
   CHECK(names_.contains("@w") && names_.contains("@a") && names_.contains("@r"));
 }
 

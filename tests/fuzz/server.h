@@ -26,9 +26,8 @@ class Server {
   // Sends a request, with its names filled in if it can be read. CHECKs what holds of every answer: it is given once, and it is
   // never INTERNAL, DATA_LOSS or UNKNOWN, unless may_be_damaged. What answers hold is remembered in names().
   void send(const google::protobuf::MethodDescriptor& method, std::string_view request);
-  void send(std::string_view method, const google::protobuf::Message& request) {
-    send(method_of(number_of(method)), request.SerializeAsString());
-  }
+  // The method is the one that takes such a request.
+  void send(const google::protobuf::Message& request);
   void pass(base::Duration time);
   // Whoever still waits goes away or is answered, and the server serves as before.
   void end();
@@ -37,6 +36,8 @@ class Server {
   engine::World& world() { return world_; }
   bool may_be_damaged = false;
 
+  // Reads what there is of a workflow.
+  void look_at(const std::string& workflow_id);
   // A workflow `w` whose task is out ("@w"), with an activity `a1` whose task is out, too ("@a").
   void prepare();
 

@@ -1,11 +1,8 @@
 // Task tokens: what a worker may hand back. An input is a byte that picks a method and whose token is altered, then a message
 // that is merged over the token (signed as the server would), or the bytes of a token (not signed).
-#include "base/check.h"
 #include "proto/internal/record.pb.h"
-#include "server/history/token.h"
-#include "temporal/api/workflowservice/v1/request_response.pb.h"
 #include "tests/fuzz/input.h"
-#include "tests/fuzz/server.h"
+#include "tests/fuzz/tokens.h"
 
 namespace perdure::fuzz {
 namespace {
@@ -20,15 +17,7 @@ constexpr std::uint8_t kOfActivity = 0x40, kAsItIs = 0x80;
 std::string token_of(Server& server, std::uint8_t head, std::string_view rest) {
   if ((head & kAsItIs) != 0) return std::string(rest);
   const std::string& given = server.names().at((head & kOfActivity) != 0 ? "@a" : "@w");
-  auto token = history::read_token(given, Server::key());
-  CHECK(token);
-  internal::v1::TaskToken change;
-  if (!change.ParseFromArray(rest.data(), static_cast<int>(rest.size()))) {
-    return history::sign('T', rest, Server::key());  // a token of ours that holds nonsense
-  }
-  fill_in(change, server.names());
-  token->MergeFrom(change);
-  return history::write_token(*token, Server::key());
+  return altered_token(server, history::read_token(given, Server::key()), rest, 'T');
 }
 
 }  // namespace
@@ -56,8 +45,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return 0;
 }
 
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
-                                               unsigned seed);
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
                                                unsigned seed) {
   return fuzz::change_message(*internal::v1::TaskToken::descriptor(), 1, data, size, most, seed);
