@@ -80,6 +80,7 @@ std::shared_ptr<frontend::GrpcDoorState> door(const Methods& methods) {
   frontend::GrpcDoorOptions options;
   options.max_message_bytes = 64 << 10;
   options.max_calls = 8;
+  options.max_unread_bytes = 100 << 10;
   std::shared_ptr<frontend::GrpcDoorState> state(
       new frontend::GrpcDoorState{.methods = methods.table,
                                   .options = options,

@@ -120,6 +120,10 @@ void GrpcCall::headers_complete(base::Time now) {
   if (door_->calls.load(std::memory_order_relaxed) > door_->options.max_calls) {
     return refuse({base::Code::kResourceExhausted, "too many calls are under way", {}});
   }
+  if (connection_ != nullptr && connection_->unread() > door_->options.max_unread_bytes) {
+    return refuse(
+        {base::Code::kResourceExhausted, "the answers that were not read yet are too many bytes", {}});
+  }
   if (headers_too_long_) {
     return refuse({base::Code::kResourceExhausted,
                    "the request headers are longer than " + std::to_string(kMostHeaderBytes) + " bytes",
@@ -247,6 +251,7 @@ void GrpcCall::reply(base::Result<std::string> response) {
 
 void GrpcCall::put_message(std::string message) {
   if (sending_) {
+    next_bytes_ += message.size();
     next_.push_back(std::move(message));
     return;
   }
@@ -282,6 +287,7 @@ void GrpcCall::take(std::size_t count, OutputQueue& to) {
   sending_ = false;
   std::string message = std::move(next_.front());
   next_.pop_front();
+  next_bytes_ -= message.size();
   put_message(std::move(message));
 }
 

@@ -80,6 +80,8 @@ class GrpcCall final : public Call, public std::enable_shared_from_this<GrpcCall
   std::size_t unsent() const;
   bool last_message_ready() const { return finished_sending_ && next_.empty(); }
   bool replied() const { return replied_; }
+  // Bytes of messages that wait, behind the first one too.
+  std::size_t waiting() const { return unsent() + next_bytes_; }
   // Moves `count` bytes that are ready to the queue of the connection.
   void take(std::size_t count, class OutputQueue& to);
 
@@ -125,10 +127,11 @@ class GrpcCall final : public Call, public std::enable_shared_from_this<GrpcCall
   bool replied_ = false;
   base::Error status_{.code = base::Code::kOk, .message = {}, .detail = {}};
   std::array<char, 5> prefix_{};
-  std::string message_;            // being sent, after its prefix
-  std::size_t taken_ = 0;          // of prefix and message
-  bool sending_ = false;           // message_ holds one
-  std::deque<std::string> next_;   // messages of a stream behind it
+  std::string message_;           // being sent, after its prefix
+  std::size_t taken_ = 0;         // of prefix and message
+  bool sending_ = false;          // message_ holds one
+  std::deque<std::string> next_;  // messages of a stream behind it
+  std::size_t next_bytes_ = 0;
   bool finished_sending_ = false;  // no further message will come
 };
 

@@ -118,6 +118,7 @@ struct GrpcConnection::Callbacks {
     const auto found = self.calls_.find(stream);
     if (found == self.calls_.end()) return 0;
     const std::shared_ptr<GrpcCall> call = std::move(found->second.call);
+    self.unread_ -= found->second.unread;
     self.calls_.erase(found);
     call->stream_closed();
     return 0;
@@ -156,13 +157,15 @@ struct GrpcConnection::Callbacks {
     }
     return static_cast<ssize_t>(size);
   }
-  static int send_data(nghttp2_session*, nghttp2_frame*, const std::uint8_t* head, std::size_t size,
+  static int send_data(nghttp2_session*, nghttp2_frame* frame, const std::uint8_t* head, std::size_t size,
                        nghttp2_data_source* source, void* user) {
     constexpr std::size_t kFrameHead = 9;
     GrpcConnection& self = of(user);
     if (self.out_.size() >= kMostUnwritten) return NGHTTP2_ERR_WOULDBLOCK;
     self.out_.append(text_of(head, kFrameHead));
     static_cast<GrpcCall*>(source->ptr)->take(size, self.out_);
+    if (const auto found = self.calls_.find(frame->hd.stream_id); found != self.calls_.end())
+      self.count(found->second);
     return 0;
   }
 
@@ -276,7 +279,17 @@ void GrpcConnection::send(GrpcCall& call) {
     nghttp2_session_resume_data(session_, call.stream());
   }
   found->second.headers_sent = true;
+  count(found->second);
   touched_();
+}
+
+void GrpcConnection::count(Open& open) {
+  constexpr std::size_t kCall = 1 << 10;  // what a call takes beside its message
+  constexpr std::size_t kTooMuch = 8;
+  unread_ -= open.unread;
+  open.unread = (open.call->replied() ? kCall : 0) + open.call->waiting();
+  unread_ += open.unread;
+  if (unread_ / kTooMuch > door_->options.max_unread_bytes) over_ = true;
 }
 
 // An answer without a message is one block of headers.

@@ -40,6 +40,8 @@ class GrpcConnection {
   // Gives up every call.
   void give_up(const base::Error& error);
 
+  // Bytes of answers that the client has not taken yet, and what it costs to keep them.
+  std::size_t unread() const { return unread_; }
   // No call under way and nothing left to write.
   bool idle() const;
   // The connection is broken or has ended: destroy it.
@@ -52,6 +54,13 @@ class GrpcConnection {
   void begin_session();
   void send_error(GrpcCall& call);
   void watch(bool writable);
+  struct Open {
+    std::shared_ptr<GrpcCall> call;
+    bool headers_sent = false;
+    std::size_t unread = 0;  // counted in unread_
+  };
+  // What of `open` waits for the client has changed.
+  void count(Open& open);
   GrpcCall* find(std::int32_t stream);
 
   const int socket_;
@@ -61,10 +70,7 @@ class GrpcConnection {
   nghttp2_session* session_ = nullptr;
   OutputQueue out_;
   bool watches_write_ = false, over_ = false;
-  struct Open {
-    std::shared_ptr<GrpcCall> call;
-    bool headers_sent = false;
-  };
+  std::size_t unread_ = 0;
   std::unordered_map<std::int32_t, Open> calls_;  // by stream
 };
 

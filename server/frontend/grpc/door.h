@@ -26,7 +26,10 @@ struct GrpcDoorOptions {
   std::size_t max_calls = 100'000;  // under way; more are answered RESOURCE_EXHAUSTED
   std::size_t max_request_bytes = 512 << 20;  // of all calls under way; more are answered RESOURCE_EXHAUSTED
   std::size_t max_connections = 20'000;       // more are closed at once
-  CallMetrics* metrics = nullptr;             // told of every call; outlives the door
+  // of the answers on one connection that its client has not taken yet: new calls on it are answered RESOURCE_EXHAUSTED then;
+  // where calls that were under way make it eight times as much, the connection is closed
+  std::size_t max_unread_bytes = 32 << 20;
+  CallMetrics* metrics = nullptr;  // told of every call; outlives the door
 };
 
 class GrpcDoor {

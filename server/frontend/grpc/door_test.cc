@@ -115,6 +115,39 @@ class DoorTest : public ::testing::Test {
     return call(path, request, response, &context);
   }
 
+  // A call whose answer the client does not read.
+  struct Unread {
+    Unread(const std::shared_ptr<grpc::Channel>& channel, const std::string& path) : stub(channel) {
+      stream = stub.PrepareCall(&context, path, &queue);
+      stream->StartCall(nullptr);
+      wait();
+      stream->WriteLast(buffer(""), {}, nullptr);
+      wait();
+    }
+    ~Unread() {
+      context.TryCancel();
+      grpc::Status status;
+      stream->Finish(&status, nullptr);
+      wait();
+      queue.Shutdown();
+      void* tag = nullptr;
+      bool ok = false;
+      while (queue.Next(&tag, &ok)) {
+      }
+    }
+    Unread(const Unread&) = delete;
+    void wait() {
+      void* tag = nullptr;
+      bool ok = false;
+      ASSERT_TRUE(queue.Next(&tag, &ok));
+    }
+
+    grpc::GenericStub stub;
+    grpc::ClientContext context;
+    grpc::CompletionQueue queue;
+    std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream;
+  };
+
   int connect_raw() const {
     const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in to{};
@@ -232,6 +265,46 @@ TEST_F(DoorTest, PassedDeadlineIsNoticed) {
 TEST_F(DoorTest, CallsAreBounded) {
   open({.max_calls = 0});
   EXPECT_EQ(call("/test.Echo/Say", "").error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+// Until what it is owed has been read or given up, a client gets nothing new.
+TEST_F(DoorTest, WhoDoesNotReadIsRefused) {
+  std::promise<void> answered;
+  add("Much", [&](std::shared_ptr<Call> call) {
+    call->finish(std::string(6 << 20, 'x'));
+    answered.set_value();
+  });
+  open({.max_unread_bytes = 1 << 20});
+  EXPECT_TRUE(call("/test.Echo/Say", "").ok());
+  {
+    const Unread much(channel_, "/test.Echo/Much");
+    answered.get_future().wait();
+    const grpc::Status status = call("/test.Echo/Say", "");
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    EXPECT_NE(status.error_message().find("not read"), std::string::npos) << status.error_message();
+  }
+  grpc::Status status;
+  do {
+    status = call("/test.Echo/Say", "");
+  } while (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);  // the door has not heard of it yet
+  EXPECT_TRUE(status.ok());
+}
+
+// Calls that wait for something are answered however much that is; not without end.
+TEST_F(DoorTest, WhoIsOwedFarTooMuchIsCutOff) {
+  constexpr std::size_t kCalls = 3;
+  std::array<std::promise<std::shared_ptr<Call>>, kCalls> waiting;
+  std::size_t count = 0;
+  add("Wait", [&](std::shared_ptr<Call> call) { waiting.at(count++).set_value(std::move(call)); });
+  open({.max_unread_bytes = 1 << 20});
+  grpc::ClientContext context;
+  Unary parked(channel_, "/test.Echo/Park", "", context);
+  parked_.get_future().wait();
+  std::deque<Unread> calls;
+  for (std::size_t i = 0; i < kCalls; ++i) calls.emplace_back(channel_, "/test.Echo/Wait");
+  for (auto& call : waiting) call.get_future().get()->finish(std::string(4 << 20, 'x'));
+  gone_.get_future().wait();
+  EXPECT_EQ(parked.ended().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(DoorTest, HealthKnowsEveryService) {
