@@ -1,6 +1,9 @@
 // What a workflow knows, what it tells others about itself, and interceptors: against the fake server.
 #include <gtest/gtest.h>
 
+#include <limits>
+
+#include "sdk/src/payload/convert.h"
 #include "sdk/tests/fake_server.h"
 #include "sdk/tests/packing.h"
 
@@ -96,6 +99,32 @@ TEST(Attributes, of_every_type_come_back_as_they_were) {
   EXPECT_THROW(detail::parse_rfc3339("yesterday"), PayloadError);
   all.apply(kTags.unset());
   EXPECT_EQ(all.get(kTags), std::nullopt);
+}
+
+// TimePoint reaches from 1677 to 2262; what lies outside is read as its first or last moment.
+TEST(Times, beyond_what_can_be_told_are_the_first_and_the_last) {
+  EXPECT_EQ(detail::parse_rfc3339("9999-12-31T23:59:59Z"), TimePoint::max());
+  EXPECT_EQ(detail::parse_rfc3339("0001-01-01T00:00:00.5+14:00"), TimePoint::min());
+  EXPECT_EQ(detail::rfc3339(TimePoint::max()), "2262-04-11T23:47:16.854775Z");
+  EXPECT_EQ(detail::rfc3339(TimePoint::min()), "1677-09-21T00:12:43.145224Z");
+  EXPECT_EQ(detail::parse_rfc3339("1969-12-31T23:59:59.999999Z"), TimePoint() - 1us);
+  for (const char* wrong :
+       {"2023-257-01T00:00:00Z", "2023-01-01T24:00:00Z", "2023-01-01T00:60:00Z", "2023-01-01T00:00:61Z",
+        "70000-01-01T00:00:00Z", "2023-01-01T00:00:00+2000000000:00", "2023-01-01T00:00:00+-1:00",
+        "99999999999999999999-01-01T00:00:00Z"}) {
+    EXPECT_THROW(detail::parse_rfc3339(wrong), PayloadError) << wrong;
+  }
+  google::protobuf::Timestamp time;
+  time.set_seconds(std::numeric_limits<std::int64_t>::max());
+  time.set_nanos(std::numeric_limits<std::int32_t>::max());
+  EXPECT_EQ(convert::from_wire(time), TimePoint::max());
+  time.set_seconds(std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(convert::from_wire(time), TimePoint::min());
+  google::protobuf::Duration duration;
+  duration.set_seconds(std::numeric_limits<std::int64_t>::max());
+  EXPECT_EQ(convert::from_wire(duration), Duration::max());
+  duration.set_seconds(std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(convert::from_wire(duration), Duration::min());
 }
 
 Task<int> parent(Context ctx) {

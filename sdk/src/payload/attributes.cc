@@ -3,6 +3,9 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <type_traits>
+
+#include "sdk/src/payload/times.h"
 
 namespace perdure {
 inline namespace v1 {
@@ -16,24 +19,35 @@ Payload typed(Payload payload, Indexed type) {
 }
 
 std::string rfc3339(TimePoint time) {
-  const auto days = std::chrono::floor<std::chrono::days>(time);
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  static_assert(std::is_same_v<TimePoint::duration, std::chrono::nanoseconds>);
+  const std::int64_t nanos = time.time_since_epoch().count();
+  const std::int64_t part =
+      (nanos % kSecond + kSecond) % kSecond;  // rounded down to a second, whatever the sign
+  const std::chrono::sys_seconds whole(std::chrono::seconds(nanos / kSecond - (nanos % kSecond < 0 ? 1 : 0)));
+  const auto days = std::chrono::floor<std::chrono::days>(whole);
   const std::chrono::year_month_day date(days);
-  const std::chrono::hh_mm_ss clock(std::chrono::duration_cast<std::chrono::microseconds>(time - days));
+  const std::chrono::hh_mm_ss clock(whole - days);
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ",
                 static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
                 static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
                 static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
-                static_cast<int>(clock.subseconds().count()));
+                static_cast<int>(part / 1000));
   return text.data();
 }
 
 TimePoint parse_rfc3339(std::string_view view) {
   const std::string text(view);
+  const auto check = [&text](bool good) {
+    if (!good) throw PayloadError("not a time: " + text);
+  };
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, read = 0;
-  if (std::sscanf(text.c_str(), "%d-%d-%dT%d:%d:%d%n", &year, &month, &day, &hour, &minute, &second, &read) !=
-      6)
-    throw PayloadError("not a time: " + text);
+  // Widths: what has more digits is no time, and would not fit.
+  check(std::sscanf(text.c_str(), "%5d-%3d-%3dT%3d:%3d:%3d%n", &year, &month, &day, &hour, &minute, &second,
+                    &read) == 6);
+  check(year >= 0 && year <= 9999 && month >= 1 && month <= 12 && day >= 1 && day <= 31);
+  check(hour >= 0 && hour < 24 && minute >= 0 && minute < 60 && second >= 0 && second <= 60);
   std::size_t at = static_cast<std::size_t>(read);
   std::int64_t nanos = 0;
   if (at < text.size() && text[at] == '.') {
@@ -44,17 +58,18 @@ TimePoint parse_rfc3339(std::string_view view) {
   std::chrono::minutes zone{0};
   if (at < text.size() && (text[at] == '+' || text[at] == '-')) {
     int hours = 0, minutes = 0;
-    if (std::sscanf(text.c_str() + at + 1, "%d:%d", &hours, &minutes) != 2)
-      throw PayloadError("not a time: " + text);
+    check(std::sscanf(text.c_str() + at + 1, "%3d:%3d", &hours, &minutes) == 2);
+    check(hours >= 0 && hours < 24 && minutes >= 0 && minutes < 60);
     zone = std::chrono::minutes((text[at] == '-' ? -1 : 1) * (hours * 60 + minutes));
   }
   const std::chrono::year_month_day date{std::chrono::year(year),
                                          std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day))};
-  if (!date.ok()) throw PayloadError("not a time: " + text);
-  const auto time = std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
-                    std::chrono::seconds(second) + std::chrono::nanoseconds(nanos) - zone;
-  return std::chrono::time_point_cast<TimePoint::duration>(time);
+  check(date.ok());
+  const std::chrono::sys_seconds time = std::chrono::sys_days(date) + std::chrono::hours(hour) +
+                                        std::chrono::minutes(minute) + std::chrono::seconds(second) - zone;
+  return TimePoint(
+      TimePoint::duration(convert::nearest(time.time_since_epoch().count(), 1'000'000'000, nanos)));
 }
 
 }  // namespace detail

@@ -6,6 +6,8 @@
 #include <memory>
 #include <typeinfo>
 
+#include "sdk/src/payload/times.h"
+
 namespace perdure::convert {
 
 namespace api = temporal::api;
@@ -235,12 +237,11 @@ void to_wire(const RetryPolicy& policy, api::common::v1::RetryPolicy* out) {
 }
 
 Duration from_wire(const google::protobuf::Duration& duration) {
-  return Duration(duration.seconds() * 1000 + duration.nanos() / 1'000'000);
+  return Duration(milliseconds(duration));
 }
 
 TimePoint from_wire(const google::protobuf::Timestamp& time) {
-  return TimePoint(std::chrono::duration_cast<TimePoint::duration>(std::chrono::seconds(time.seconds()) +
-                                                                   std::chrono::nanoseconds(time.nanos())));
+  return TimePoint(TimePoint::duration(nanoseconds(time)));
 }
 
 }  // namespace perdure::convert

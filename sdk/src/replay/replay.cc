@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "sdk/src/payload/times.h"
+
 namespace perdure::replay {
 
 namespace enums = temporal::api::enums::v1;
@@ -233,7 +235,7 @@ std::string describe(const Command& command) {
     case CommandKind::kCancelActivity: return "RequestCancelActivity";
     case CommandKind::kStartTimer: {
       const auto& delay = wire.start_timer_command_attributes().start_to_fire_timeout();
-      const std::int64_t millis = delay.seconds() * 1000 + delay.nanos() / 1'000'000;
+      const std::int64_t millis = convert::milliseconds(delay);
       const bool whole = millis % 1000 == 0;
       return with_subject("StartTimer",
                           std::to_string(whole ? millis / 1000 : millis) + (whole ? "s" : "ms"));
@@ -363,7 +365,7 @@ std::expected<std::optional<Activation>, NonDeterminism> Replay::next() {
       continue;
     }
     const auto& started = event.workflow_task_started_event_attributes();
-    activation.now_nanos = event.event_time().seconds() * 1'000'000'000 + event.event_time().nanos();
+    activation.now_nanos = convert::nanoseconds(event.event_time());
     activation.started_event_id = event.event_id();
     activation.history_bytes = started.history_size_bytes();
     activation.continue_as_new_suggested = started.suggest_continue_as_new();
