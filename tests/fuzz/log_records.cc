@@ -91,6 +91,16 @@ void plant(std::string_view bytes) {
   server.send(completed);
   server.pass(std::chrono::minutes(1));
   server.send(engine::terminate_request("w"));
+  server.send(engine::list_request());
+  for (const char* run_id : {"@r", "", ""}) {  // that run, and what is left
+    engine::wfs::DeleteWorkflowExecutionRequest removal;
+    removal.set_namespace_("default");
+    removal.mutable_workflow_execution()->set_workflow_id("w");
+    removal.mutable_workflow_execution()->set_run_id(run_id);
+    server.send(removal);
+  }
+  server.send(engine::start_request("w"));
+  server.look_at("w");
   server.end();
 }
 

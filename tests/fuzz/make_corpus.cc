@@ -164,12 +164,25 @@ void log_records(Corpus& corpus) {
   server.prepare();
   Names back;
   back[server.names().at("@r")] = "@r";
+  internal::v1::Group group;
+  const auto add = [&] { corpus.add("log_records", std::string("\x02\x00", 2) + group.SerializeAsString()); };
   for (const auto& [number, bytes] : server.world().content().groups) {
-    internal::v1::Group group;
     CHECK(group.ParseFromString(bytes));
     fill_in(group, back);
-    corpus.add("log_records", std::string("\x02\x00", 2) + group.SerializeAsString());
+    add();
   }
+  internal::v1::UnitRecords& unit = *group.mutable_units(0);
+  unit.clear_records();
+  each_line("log_records.txt", [&](std::string line) {
+    if (!line.empty()) {
+      if (const std::size_t at = line.find("$N"); at != line.npos) line.replace(at, 2, unit.namespace_id());
+      CHECK(google::protobuf::TextFormat::ParseFromString(line, unit.add_records()));
+    } else if (unit.records_size() > 0) {
+      add();
+      unit.clear_records();
+    }
+  });
+  add();
 }
 
 void database_pages(Corpus& corpus) {
