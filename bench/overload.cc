@@ -20,6 +20,7 @@ constexpr base::Duration kTurn = std::chrono::milliseconds(1);
 constexpr base::Duration kPatience = std::chrono::seconds(10);  // the SDKs' default
 constexpr base::Duration kFirstPause = std::chrono::milliseconds(200),
                          kLongestPause = std::chrono::seconds(2);
+constexpr base::Duration kRest = std::chrono::seconds(9);  // after the overload, before the last window
 
 base::Time now() {
   return base::system_clock().now();
@@ -54,10 +55,12 @@ class Crowd {
     closed_ += again;
     const std::string id = options_.run_name + "-" + std::to_string(++last_);
     begun_.emplace(id, Begun{now(), again});
-    start_workflow(api_, last_, id, "overload", options_.run_name,
-                   [this, id](const base::Result<std::string>& run_id) {
-                     if (!run_id) not_started(id, run_id.error());
-                   });
+    start_workflow(
+        api_, last_, id, "overload", options_.run_name,
+        [this, id](const base::Result<std::string>& run_id) {
+          if (!run_id) not_started(id, run_id.error());
+        },
+        kPatience);
   }
   void turn() {
     api_.client().turn(kTurn);
@@ -208,6 +211,7 @@ base::Result<std::vector<OverloadWindow>> run_overload(const Meter& meter, const
   raise_limit();
   TRY(auto client, GrpcClient::connect(options.address, options.connections));
   Api api(*client, options.name_space);
+  TRY_VOID(start_large(api, options.run_name + "-large"));
   Crowd crowd(api, options);
   std::vector<OverloadWindow> windows(4);
   windows[0].name = "what it can do";
@@ -219,17 +223,16 @@ base::Result<std::vector<OverloadWindow>> run_overload(const Meter& meter, const
   const double capacity = windows[0].offered_per_s = windows[0].goodput_per_s;
 
   windows[1].name = "overload";
-  TRY_VOID(load(crowd, meter, options.times * capacity, options.window, windows[1]));
+  TRY_VOID(load(crowd, meter, options.times * capacity, 2 * options.window, windows[1]));
   windows[2].name = "and idle and stalled clients";
   TRY(const auto idle, GrpcClient::connect(options.address, std::max<std::size_t>(options.idle, 1)));
   idle->turn(base::Duration::zero());
-  TRY_VOID(start_large(api, options.run_name + "-large"));
   TRY(const auto stalled, GrpcClient::connect(options.address, std::max<std::size_t>(options.stalled, 1)));
   TRY_VOID(stall(*stalled, options.name_space, options.run_name + "-large", options.questions));
-  TRY_VOID(load(crowd, meter, options.times * capacity, options.window, windows[2]));
+  TRY_VOID(load(crowd, meter, options.times * capacity, 2 * options.window, windows[2]));
 
   OverloadWindow between;  // what is left of it
-  TRY_VOID(load(crowd, meter, 0.5 * capacity, 2 * options.window, between));
+  TRY_VOID(load(crowd, meter, 0.5 * capacity, kRest, between));
   windows[3].name = "half, ten seconds later";
   TRY_VOID(load(crowd, meter, 0.5 * capacity, options.window / 2, windows[3]));
   client.reset();  // its calls refer to the crowd

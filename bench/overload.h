@@ -21,7 +21,7 @@ struct OverloadOptions {
   std::size_t stalled = 20;
   std::size_t questions = 50;  // for a history of 64 KiB
   double times = 2;            // of what the server can do
-  base::Duration window = std::chrono::seconds(5);
+  base::Duration window = std::chrono::seconds(3);
 };
 
 // One time of load.
@@ -38,7 +38,8 @@ struct OverloadWindow {
   double server_cpu_percent = 0, driver_cpu_percent = 0;
 };
 
-// What the server can do; that many times as much; the same with idle and stalled clients; then half of it. About six windows.
+// What the server can do (one window and a quarter); that many times as much (two); the same with idle and stalled clients (two);
+// then half of it (9 s and half a window).
 base::Result<std::vector<OverloadWindow>> run_overload(const Meter& meter, const OverloadOptions& options);
 
 }  // namespace perdure::bench

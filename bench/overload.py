@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Puts more on the server than it can do, beside clients that stall and clients that only stay connected; prints one table.
 
-  bench/overload.py [--json FILE] [--times 2] [--idle 5000] [--stalled 20] [--seconds 4]
+  bench/overload.py [--json FILE] [--times 2] [--idle 5000] [--stalled 20] [--seconds 3]
 
 The server and the driver have a core each. About 30 s; what the columns mean: bench/README.md.
 """
@@ -44,7 +44,7 @@ def main():
     add("--times", default="2", help="how many times what it can do")
     add("--idle", default="5000", help="connections that say nothing")
     add("--stalled", default="20", help="clients that ask and never read")
-    add("--seconds", default="4", help="length of a window")
+    add("--seconds", default="3", help="length of a window; the overload lasts four of them")
     arguments = parser.parse_args()
     options = run.parse(["--build", str(arguments.build), "--seconds", arguments.seconds])
     options.place.mkdir(parents=True, exist_ok=True)

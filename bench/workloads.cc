@@ -159,7 +159,7 @@ class WholeWorkflow : public Workload {
 
 void start_workflow(Api& api, std::size_t connection, const std::string& workflow_id,
                     const std::string& workflow_type, const std::string& task_queue,
-                    std::move_only_function<void(base::Result<std::string>)> done) {
+                    std::move_only_function<void(base::Result<std::string>)> done, base::Duration timeout) {
   wf::StartWorkflowExecutionRequest request;
   request.set_namespace_(api.name_space());
   request.set_workflow_id(workflow_id);
@@ -172,7 +172,7 @@ void start_workflow(Api& api, std::size_t connection, const std::string& workflo
   (*payload->mutable_metadata())["encoding"] = "json/plain";
   payload->set_data(R"({"customer":"0000-0000","amount":12345})");
   api.call<wf::StartWorkflowExecutionResponse>(
-      connection, path::kStartWorkflow, request, kCallTimeout,
+      connection, path::kStartWorkflow, request, timeout,
       [done = std::move(done)](base::Result<const wf::StartWorkflowExecutionResponse*> reply) mutable {
         if (!reply) return done(std::unexpected(reply.error()));
         done((*reply)->run_id());

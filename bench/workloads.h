@@ -43,9 +43,10 @@ struct WorkloadOptions {
 // "noop", "start", "signal", "start_complete", "one_activity", "three_activities"; null for another name.
 std::unique_ptr<Workload> make_workload(std::string_view name, Api& api, const WorkloadOptions& options);
 
-// Starts a workflow and hands on its run id.
+// Starts a workflow and hands on its run id, or the error after `timeout`.
 void start_workflow(Api& api, std::size_t connection, const std::string& workflow_id,
                     const std::string& workflow_type, const std::string& task_queue,
-                    std::move_only_function<void(base::Result<std::string>)> done);
+                    std::move_only_function<void(base::Result<std::string>)> done,
+                    base::Duration timeout = kCallTimeout);
 
 }  // namespace perdure::bench
